@@ -1,0 +1,42 @@
+# What every target of ours shares: language level, warnings, include root.
+add_library(vtless_options INTERFACE)
+target_compile_features(vtless_options INTERFACE cxx_std_20)
+target_compile_options(vtless_options INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Wold-style-cast
+  $<$<BOOL:${VTLESS_WERROR}>:-Werror>)
+
+# vtless_library(NAME folder-name SOURCES... ) makes the target vtless_NAME, alias vtless::NAME.
+# Headers are included from the repository's root: "isa/x86/ept.h".
+function(vtless_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  if(arg_SOURCES)
+    add_library(vtless_${name} STATIC ${arg_SOURCES})
+    set(visibility PUBLIC)
+    target_link_libraries(vtless_${name} PRIVATE vtless_options ${arg_PRIVATE_DEPENDS})
+    # Nothing may unwind through Unicorn's C frames.
+    target_compile_options(vtless_${name} PRIVATE -fno-exceptions)
+  else()
+    add_library(vtless_${name} INTERFACE)
+    set(visibility INTERFACE)
+  endif()
+  add_library(vtless::${name} ALIAS vtless_${name})
+  target_compile_features(vtless_${name} ${visibility} cxx_std_20)
+  target_include_directories(vtless_${name} ${visibility}
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/vtless>)
+  target_link_libraries(vtless_${name} ${visibility} ${arg_DEPENDS})
+  set_target_properties(vtless_${name} PROPERTIES EXPORT_NAME ${name})
+endfunction()
+
+# vtless_test(NAME SOURCES... DEPENDS... [LABEL unit|engine|guest|...]) makes a GoogleTest program.
+function(vtless_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
+  if(NOT arg_LABEL)
+    set(arg_LABEL unit)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE vtless_options ${arg_DEPENDS} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
+endfunction()
