@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What every target of ours shares: language level, warnings, include root.
 add_library(vtless_options INTERFACE)
 target_compile_features(vtless_options INTERFACE cxx_std_20)
@@ -12,7 +13,7 @@ function(vtless_library name)
   if(arg_SOURCES)
     add_library(vtless_${name} STATIC ${arg_SOURCES})
     set(visibility PUBLIC)
-    target_link_libraries(vtless_${name} PRIVATE vtless_options ${arg_PRIVATE_DEPENDS})
+    target_link_libraries(vtless_${name} PRIVATE $<BUILD_INTERFACE:vtless_options> ${arg_PRIVATE_DEPENDS})
     # Nothing may unwind through Unicorn's C frames.
     target_compile_options(vtless_${name} PRIVATE -fno-exceptions)
   else()
@@ -25,6 +26,7 @@ function(vtless_library name)
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/vtless>)
   target_link_libraries(vtless_${name} ${visibility} ${arg_DEPENDS})
   set_target_properties(vtless_${name} PROPERTIES EXPORT_NAME ${name})
+  vtless_install_library(${name})
 endfunction()
 
 # vtless_test(NAME SOURCES... DEPENDS... [LABEL unit|engine|guest|...]) makes a GoogleTest program.

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+# `cmake --install`: libraries, headers, the command, and a CMake package with one component for each library.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(VTLESS_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/vtless)
+# The installed command finds the Unicorn it was linked with, wherever that is.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
+function(vtless_install_library name)
+  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  install(TARGETS vtless_${name} EXPORT vtless_${name} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT vtless_${name} NAMESPACE vtless:: FILE vtless-${name}.cmake DESTINATION ${VTLESS_PACKAGE_DIR})
+  install(DIRECTORY ./ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vtless/${folder} FILES_MATCHING PATTERN "*.h")
+  set_property(GLOBAL APPEND PROPERTY VTLESS_LIBRARIES ${name})
+endfunction()
+
+# What each library stands on, as vtlessConfig.cmake reads it: other components, and packages to be found.
+function(vtless_component_table out)
+  get_property(libraries GLOBAL PROPERTY VTLESS_LIBRARIES)
+  set(table "")
+  foreach(name ${libraries})
+    get_target_property(linked vtless_${name} INTERFACE_LINK_LIBRARIES)
+    string(REGEX MATCHALL "[A-Za-z0-9_]+::[A-Za-z0-9_]+" linked "${linked}")
+    set(components ${linked})
+    list(FILTER components INCLUDE REGEX "^vtless::")
+    list(TRANSFORM components REPLACE "^vtless::" "")
+    set(packages ${linked})
+    list(FILTER packages EXCLUDE REGEX "^vtless::")
+    list(TRANSFORM packages REPLACE "::.*" "")
+    string(APPEND table "set(vtless_${name}_components ${components})\nset(vtless_${name}_packages ${packages})\n")
+  endforeach()
+  set(${out} "${table}" PARENT_SCOPE)
+endfunction()
+
+function(vtless_install_package)
+  if(TARGET vtless)
+    install(TARGETS vtless RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+  vtless_component_table(VTLESS_COMPONENT_TABLE)
+  configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/vtlessConfig.cmake.in
+    ${PROJECT_BINARY_DIR}/vtlessConfig.cmake INSTALL_DESTINATION ${VTLESS_PACKAGE_DIR})
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/vtlessConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+  install(FILES
+    ${PROJECT_BINARY_DIR}/vtlessConfig.cmake ${PROJECT_BINARY_DIR}/vtlessConfigVersion.cmake
+    ${PROJECT_SOURCE_DIR}/cmake/FindUnicorn.cmake ${PROJECT_SOURCE_DIR}/cmake/FindCapstone.cmake
+    DESTINATION ${VTLESS_PACKAGE_DIR})
+endfunction()
