@@ -11,7 +11,8 @@ namespace vtless {
 
 enum class VCpuErrc : uint8_t {
     BadState,      // the operation starts in another state: see from, to, actual
-    Nested,        // another vCPU operation is in progress on this physical CPU
+    Nested,        // an operation is in progress on this physical CPU: detail is its vCPU's id
+    OtherBackend,  // the current vCPU is not a VCpu of the type asked for
     InvalidInput,  // an argument has no meaning: detail is the argument
     Unsupported,   // the processor or the backend cannot do it: detail is the backend's
     ResourceBusy,  // something else already uses the processor's virtualization
@@ -42,6 +43,8 @@ constexpr const char* name(VCpuErrc code) {
             return "BadState";
         case VCpuErrc::Nested:
             return "Nested";
+        case VCpuErrc::OtherBackend:
+            return "OtherBackend";
         case VCpuErrc::InvalidInput:
             return "InvalidInput";
         case VCpuErrc::Unsupported:
