@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Linear-address translation of one logical processor: guest paging on top of EPT, with a TLB of its own.
+// SDM Vol. 3A "Paging" (4), Vol. 3C "The Extended Page Table Mechanism (EPT)" (29.3).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "sim/mmu/access.h"
+#include "sim/mmu/host_memory.h"
+#include "sim/mmu/tlb.h"
+
+namespace vtless::sim {
+
+struct MmuConfig {
+    unsigned physical_address_bits = 40;  // MAXPHYADDR, 32 to 52
+    bool one_gib_pages = true;            // of the guest's paging; EPT's are always there
+};
+
+// The TLB is unbounded and changes only by accesses and flushes of the guest, never by the engine's need to
+// fill its own TLB again: an access that was translated once gives the same answer, and sets no accessed or
+// dirty bit again, until a flush, or until an access needs a permission that the cached answer lacks (that
+// walks again before it faults). No table that the guest can build does more than fault.
+class Mmu {
+  public:
+    // The longest access of read, write and fetch, in bytes.
+    static constexpr size_t kMaxAccess = HostMemory::kFrameSize;
+
+    explicit Mmu(HostMemory& memory, const MmuConfig& config = {});
+
+    HostMemory& memory() const { return *memory_; }
+    const MmuConfig& config() const { return config_; }
+
+    // Neither call flushes, but for set_ept with another EPTP, whose mappings are others.
+    void set_paging(const PagingState& paging);
+    const PagingState& paging() const { return paging_; }
+    void set_ept(std::optional<uint64_t> eptp);
+    std::optional<uint64_t> ept() const { return eptp_; }
+    // Width of a canonical linear address: 48 or 57 in IA-32e mode, else 32.
+    unsigned linear_address_bits() const;
+
+    // Linear addresses outside IA-32e mode are cut to 32 bits.
+    MmuFault translate(Gva gva, Access access, Translation& out);
+    // As translate, but sets no accessed or dirty bit, and neither uses nor fills the TLB. For decoders and
+    // debuggers. `writable` then means that a store is permitted.
+    MmuFault probe(Gva gva, Access access, Translation& out) const;
+
+    // All or nothing: each page is translated before a byte moves. Outside RAM, bytes read as ones and
+    // writes are lost. write calls HostMemory::note_write.
+    MmuFault read(Gva gva, std::span<std::byte> bytes, Access access);
+    MmuFault write(Gva gva, std::span<const std::byte> bytes, Access access);
+    // Instruction bytes. On a fault of the second page, `fetched` bytes of the first are there.
+    MmuFault fetch(Gva gva, std::span<std::byte> bytes, Access access, size_t& fetched);
+
+    // Accesses by guest-physical address, which no linear address caused (qualification bit 7 clear).
+    MmuFault translate_physical(Gpa gpa, AccessType type, Translation& out);
+    // Would the access be allowed now? Changes nothing: for a page whose EPT entry a handler has changed.
+    MmuFault probe_physical(Gpa gpa, AccessType type, Translation& out) const;
+    // Reads the four PDPTEs that CR3 points at, unchecked. SDM Vol. 3A "PDPTE Registers" (4.4.1).
+    MmuFault read_pdptes(uint64_t cr3, std::array<uint64_t, 4>& pdptes);
+    // Whether a present PDPTE has reserved bits set, which makes the load of CR3, CR0 or CR4 #GP(0).
+    bool pdptes_valid(const std::array<uint64_t, 4>& pdptes) const;
+
+    // Architectural flushes.
+    void flush_all();              // global pages as well
+    void flush_non_global();       // MOV to CR3
+    void flush_page(Gva gva);      // INVLPG: all of a large page, global or not
+    void flush_guest_physical();   // INVEPT
+    // Changes with each flush.
+    uint64_t generation() const { return generation_; }
+
+    // Functions of the guest alone, for statistics and time.
+    struct Counters {
+        uint64_t walks = 0;       // of linear addresses
+        uint64_t references = 0;  // paging-structure entries read, guest's and EPT's
+    };
+    const Counters& counters() const { return counters_; }
+
+  private:
+    friend class Walker;
+
+    MmuFault fill(Gva gva, Access access, TlbEntry& entry);
+    MmuFault check(const TlbEntry& entry, Gva gva, Access access) const;
+    Translation answer(const TlbEntry& entry, Gva gva, Access access) const;
+    bool canonical(Gva& gva) const;
+
+    HostMemory* memory_;
+    MmuConfig config_;
+    PagingState paging_;
+    std::optional<uint64_t> eptp_;
+    Tlb tlb_;
+    uint64_t generation_ = 1;
+    Counters counters_;
+};
+
+}  // namespace vtless::sim
