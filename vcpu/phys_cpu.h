@@ -56,11 +56,7 @@ enum class SameVCpu : bool { Refuse, Allow };
 // Makes a vCPU the current one of a physical CPU for its own lifetime, whichever way that ends.
 class MakeCurrent {
   public:
-    MakeCurrent(PhysCpu& cpu, CurrentVCpu& vcpu, bool wanted) : cpu_(cpu), before_(cpu.current_) {
-        if (wanted) {
-            cpu_.current_ = &vcpu;
-        }
-    }
+    MakeCurrent(PhysCpu& cpu, CurrentVCpu& vcpu) : cpu_(cpu), before_(cpu.current_) { cpu_.current_ = &vcpu; }
     ~MakeCurrent() { cpu_.current_ = before_; }
     MakeCurrent(const MakeCurrent&) = delete;
     MakeCurrent& operator=(const MakeCurrent&) = delete;
