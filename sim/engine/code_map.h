@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// What the engine knows of translated code: instruction boundaries and costs, by host-physical address.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "isa/addr.h"
+
+struct cs_insn;
+
+namespace vtless::sim {
+
+enum class CodeSize : uint8_t { Bits16, Bits32, Bits64 };
+
+// What holds events off for one instruction. SDM Vol. 3C table 25-3.
+enum class Shadow : uint8_t { None, Sti, MovSs };
+
+// One translated block. Instruction k starts offsets[k] bytes into it and costs costs[k] cycles.
+struct CodeBlock {
+    uint32_t size = 0;    // bytes
+    uint32_t cycles = 0;  // of the whole block
+    CodeSize mode = CodeSize::Bits16;
+    Shadow shadow_at_end = Shadow::None;
+    bool needs_hooks = false;  // holds an instruction that the engine must stop before
+    std::vector<uint16_t> offsets;
+    std::vector<uint16_t> costs;
+
+    size_t count() const { return offsets.size(); }
+};
+
+// Blocks are found by where their bytes lie, not by linear address: two address spaces may have different code
+// at one linear address. A CodeBlock stays valid until sweep() after its page was dropped.
+class CodeMap {
+  public:
+    CodeMap();
+    ~CodeMap();
+    CodeMap(const CodeMap&) = delete;
+    CodeMap& operator=(const CodeMap&) = delete;
+
+    // Decodes a block; replaces what was known of the same place, size and mode.
+    const CodeBlock& add(Hpa at, CodeSize mode, std::span<const std::byte> bytes);
+    const CodeBlock* find(Hpa at, uint32_t size, CodeSize mode) const;
+    // The block whatever its mode, or nullptr when there is none or more than one.
+    const CodeBlock* find_unique(Hpa at, uint32_t size) const;
+    void drop_page(Hpa at);
+    void sweep() { dropped_.clear(); }
+
+  private:
+    using Page = std::unordered_map<uint32_t, std::unique_ptr<CodeBlock>>;
+
+    static uint32_t key(Hpa at, uint32_t size, CodeSize mode);
+    void decode(CodeBlock& block, std::span<const std::byte> bytes);
+
+    std::unordered_map<uint64_t, Page> pages_;
+    std::vector<std::unique_ptr<CodeBlock>> dropped_;
+    size_t disassemblers_[3]{};
+    cs_insn* scratch_[3]{};
+};
+
+}  // namespace vtless::sim

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// Runs guest code of one logical processor in non-root operation, and stops where software has to act.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "isa/expected.h"
+#include "sim/engine/code_map.h"
+#include "sim/engine/cpu_state.h"
+#include "sim/engine/page_state.h"
+#include "sim/engine/stop.h"
+#include "sim/mmu/mmu.h"
+#include "sim/time/cycle_costs.h"
+
+namespace vtless::sim {
+
+class Unicorn;
+
+struct EngineConfig {
+    // Not 0: flushes Unicorn's own TLB at pseudo-random moments. Nothing that a guest or a digest can see may
+    // depend on it; tests turn it on.
+    uint64_t flush_seed = 0;
+};
+
+// Stops that are off unless asked for, because running the instruction natively is right and cheaper.
+struct OptionalStops {
+    bool pause = false;
+    bool descriptor_tables = false;  // LGDT LIDT LLDT LTR SGDT SIDT SLDT STR
+    bool iret = false;
+
+    friend constexpr bool operator==(const OptionalStops&, const OptionalStops&) = default;
+};
+
+// What holds events off for one instruction. SDM Vol. 3C table 25-3.
+enum class Shadow : uint8_t { None, Sti, MovSs };
+
+// Everything that a guest can observe here, cycles and instruction counts included, is a function of the guest
+// and of the calls made, never of how Unicorn cuts code into blocks or fills its TLB. Not thread-safe, but for
+// request_exit().
+class Engine {
+  public:
+    static constexpr uint64_t kNever = ~uint64_t{0};
+
+    // memory and mmu outlive the engine. The error says what Unicorn lacks or refused.
+    static Expected<std::unique_ptr<Engine>, std::string> create(HostMemory& memory, Mmu& mmu,
+                                                                 const EngineConfig& config = {});
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    // Runs the guest until something has to be done for it. RIP is then at the instruction that has not run.
+    // Changes of Mmu::paging() and Mmu::generation() since the last run are honoured.
+    const Stop& run();
+    // Runs one instruction, or one iteration of a REP instruction; stops with SingleStep, or otherwise if the
+    // instruction cannot run.
+    const Stop& step();
+    // The stop that run or step returned last.
+    const Stop& stop() const { return stop_; }
+    // The instruction at RIP. Its id is None where the bytes cannot be fetched; UNDEFINED for those that the
+    // engine runs itself as well as for invalid ones.
+    const StoppedInstruction& instruction();
+
+    // One register at a time: a few nanoseconds, no state image.
+    uint64_t gpr(x86::Gpr index) const;
+    void set_gpr(x86::Gpr index, uint64_t value);
+    uint64_t rip() const { return rip_; }
+    void set_rip(uint64_t value);
+    uint64_t rflags() const;
+    // All of the state; the first use after a run loads the image (about 80 ns). edit_state() has it loaded
+    // back into the processor by the next run. GPRs, RIP and RFLAGS set above are seen here, and vice versa.
+    const CpuState& state() const;
+    CpuState& edit_state();
+    bool state_loaded() const { return image_loaded_; }
+
+    Shadow shadow() const;
+    void set_shadow(Shadow shadow);
+
+    // Simulated time. Cycles of guest instructions are added as they run; the caller adds what it simulates.
+    uint64_t cycles() const { return cycles_; }
+    uint64_t instructions() const { return instructions_; }
+    void add_cycles(uint64_t count) { cycles_ += count; }
+    // An instruction that the caller has carried out for the guest.
+    void retire(uint64_t cycles) {
+        instructions_ += 1;
+        cycles_ += cycles;
+    }
+
+    // run() stops at the first instruction boundary where cycles() >= deadline.
+    void set_deadline(uint64_t cycles) { deadline_ = cycles; }
+    uint64_t deadline() const { return deadline_; }
+    // run() stops at the first instruction boundary where RFLAGS.IF is set and no shadow holds events off.
+    void stop_when_interruptible(bool on) { want_interruptible_ = on; }
+    void set_optional_stops(const OptionalStops& stops);
+    // From any thread: run() stops at an instruction boundary soon, with Requested.
+    void request_exit();
+
+    // What the engine did, for statistics only: these depend on the host.
+    struct HostCounters {
+        uint64_t starts = 0;
+        uint64_t fills = 0;
+        uint64_t new_blocks = 0;
+        uint64_t tlb_flushes = 0;
+        uint64_t code_drops = 0;
+        uint64_t steps = 0;
+        uint64_t image_loads = 0;
+    };
+    const HostCounters& host_counters() const { return host_counters_; }
+
+  private:
+    friend struct EngineHooks;
+
+    // Why Unicorn came back, as the hooks saw it.
+    enum class Event : uint8_t { None, Intercept, Fault, HookedInstruction, NewHooks, WriteToCode, BlockLimit };
+
+    // One entry of the block hook's table: what the block at `key` costs, in this generation.
+    struct BlockSlot {
+        uint64_t key = 0;  // linear address << 16 | size
+        uint32_t generation = 0;
+        uint32_t cycles = 0;
+        const CodeBlock* block = nullptr;
+    };
+    static constexpr size_t kBlockSlots = 2048;
+
+    Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config);
+
+    // engine.cc
+    void load_image() const;
+    void prepare_run();
+    void start();
+    bool settle();  // false: handled here, start again
+    void leave_stepping();
+    void enter_stepping();
+    void sync_translation();
+    void drop_code(Hpa page);
+    void update_limit();
+
+    // stops.cc
+    bool settle_intercept();
+    bool settle_fault();
+    bool settle_hooked_instruction();
+    bool settle_block_limit();
+    bool stop_with(Stop::Kind kind);
+    bool stop_with_exception(uint8_t vector, bool has_error_code, uint32_t error_code);
+    bool emulate_hidden_flag_instruction();
+    void refund_unexecuted();
+    bool fault_is_implicit_access();
+    uint64_t linear_rip() const;
+    size_t read_code(Gva at, std::span<std::byte> bytes);
+
+    // hooks.cc
+    bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);
+    void on_block(uint64_t pc, uint32_t size);
+    void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
+    void on_new_block(uint64_t pc, uint32_t size, uint32_t count);
+    bool resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
+    void on_code(uint64_t pc);
+    void on_intercept(uint32_t number);
+    void on_syscall(bool sysenter);
+    void halt(Event event);
+    int page_permissions(const Translation& page, AccessType type);
+    Access access_for(AccessType type) const;
+    bool fetch_page(uint64_t pc, Hpa& at);
+
+    static void on_host_write(void* self, Hpa first, uint64_t bytes);
+
+    HostMemory* memory_;
+    Mmu* mmu_;
+    EngineConfig config_;
+    std::unique_ptr<Unicorn> unicorn_;
+    CodeMap code_;
+    PageStates pages_;
+    std::unique_ptr<BlockSlot[]> slots_;
+
+    mutable CpuState state_{nullptr};
+    mutable bool image_loaded_ = false;
+    bool image_edited_ = false;
+    uint64_t rip_ = 0;
+
+    Stop stop_;
+    Event event_ = Event::None;
+    uint32_t intercept_ = 0;      // SVM exit code, for Event::Intercept
+    uint64_t write_to_code_ = 0;  // page, for Event::WriteToCode
+    uint64_t fault_page_ = 0;
+    std::vector<std::pair<uint64_t, uint64_t>> retranslate_;  // linear ranges, for Event::NewHooks
+    std::vector<uint64_t> pending_drops_;                     // host-physical pages
+    uint64_t implicit_grant_ = kNever;                        // linear page
+
+    uint64_t cycles_ = 0;
+    uint64_t instructions_ = 0;
+    std::atomic<uint64_t> limit_ = kNever;  // the block hook looks closer from here on
+    uint64_t deadline_ = kNever;
+    const BlockSlot* last_ = nullptr;
+    const CodeBlock* before_last_ = nullptr;
+    uint64_t last_pc_ = 0;
+    const CodeBlock* last_block_ = nullptr;
+
+    bool running_ = false;
+    bool want_interruptible_ = false;
+    bool stepping_ = false;        // RFLAGS.TF is ours and hidden
+    bool stop_after_step_ = false;
+    bool step_over_fetch_ = false;
+    bool guest_tf_ = false;
+    Shadow loaded_shadow_ = Shadow::None;
+    std::atomic<bool> exit_requested_ = false;
+    OptionalStops optional_stops_;
+    uint32_t generation_ = 1;
+    uint64_t mmu_generation_ = 0;
+    PagingState paging_;
+    uint64_t flush_state_ = 0;
+    mutable HostCounters host_counters_;
+};
+
+}  // namespace vtless::sim

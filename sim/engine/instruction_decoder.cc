@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+// Opcode maps: SDM Vol. 2D "Opcode Map" (A).
+#include "sim/engine/instruction_decoder.h"
+
+#include <optional>
+
+namespace vtless::sim {
+namespace {
+
+using x86::Gpr;
+using x86::SegmentRegister;
+
+class Decoder {
+  public:
+    Decoder(std::span<const std::byte> bytes, CodeSize size) : bytes_(bytes), size_(size) {}
+
+    StoppedInstruction decode() {
+        prefixes();
+        const unsigned opcode = next();
+        if (opcode == 0x0f) {
+            two_byte(next());
+        } else {
+            one_byte(opcode);
+        }
+        if (truncated_) return {};
+        if (out_.id == Instruction::None) out_.id = Instruction::UNDEFINED;
+        out_.length = static_cast<uint8_t>(at_);
+        return out_;
+    }
+
+  private:
+    unsigned next() {
+        if (at_ >= bytes_.size()) {
+            truncated_ = true;
+            return 0;
+        }
+        return std::to_integer<unsigned>(bytes_[at_++]);
+    }
+
+    int64_t next_signed(unsigned count) {
+        uint64_t value = 0;
+        for (unsigned i = 0; i < count; ++i) value |= uint64_t{next()} << (8 * i);
+        const unsigned unused = 64 - 8 * count;
+        return static_cast<int64_t>(value << unused) >> unused;
+    }
+
+    void prefixes() {
+        for (; at_ < bytes_.size() && at_ < 14; ++at_) {
+            const auto byte = std::to_integer<unsigned>(bytes_[at_]);
+            if (!legacy_prefix(byte)) break;
+        }
+        if (size_ == CodeSize::Bits64 && at_ < bytes_.size()) {
+            const auto byte = std::to_integer<unsigned>(bytes_[at_]);
+            if ((byte & 0xf0) == 0x40) {
+                rex_ = byte;
+                ++at_;
+            }
+        }
+        out_.rep = repeat_ != 0;
+        out_.operand_size = operand_size();
+        out_.address_size = address_size();
+    }
+
+    bool legacy_prefix(unsigned byte) {
+        switch (byte) {
+            case 0x66: operand_prefix_ = true; return true;
+            case 0x67: address_prefix_ = true; return true;
+            case 0xf2:
+            case 0xf3: repeat_ = byte; return true;
+            case 0xf0: return true;
+            case 0x26: segment_ = SegmentRegister::ES; return true;
+            case 0x2e: segment_ = SegmentRegister::CS; return true;
+            case 0x36: segment_ = SegmentRegister::SS; return true;
+            case 0x3e: segment_ = SegmentRegister::DS; return true;
+            case 0x64: segment_ = SegmentRegister::FS; return true;
+            case 0x65: segment_ = SegmentRegister::GS; return true;
+            default: return false;
+        }
+    }
+
+    uint8_t operand_size() const {
+        if (rex_ & 8) return 8;
+        const bool wide = size_ != CodeSize::Bits16;
+        return wide != operand_prefix_ ? 4 : 2;
+    }
+    uint8_t address_size() const {
+        if (size_ == CodeSize::Bits64) return address_prefix_ ? 4 : 8;
+        const bool wide = size_ == CodeSize::Bits32;
+        return wide != address_prefix_ ? 4 : 2;
+    }
+
+    void set(Instruction id) { out_.id = id; }
+    Gpr gpr(unsigned number, unsigned rex_bit) const {
+        return static_cast<Gpr>(number | ((rex_ & rex_bit) ? 8u : 0u));
+    }
+
+    struct ModRm {
+        unsigned mod, reg, rm;
+        bool memory() const { return mod != 3; }
+    };
+    ModRm modrm() {
+        const unsigned byte = next();
+        return {byte >> 6, byte >> 3 & 7, byte & 7};
+    }
+    // Reads what follows the ModRM byte.
+    void operand(const ModRm& m) {
+        if (!m.memory()) {
+            out_.gpr = gpr(m.rm, 1);
+            return;
+        }
+        out_.has_memory = true;
+        out_.memory.segment = SegmentRegister::DS;
+        if (out_.address_size == 2) {
+            memory16(m);
+        } else {
+            memory32(m);
+        }
+        if (segment_) out_.memory.segment = *segment_;
+    }
+    void memory16(const ModRm& m) {
+        struct Form {
+            Gpr base, index;
+            bool has_base, has_index, stack;
+        };
+        static constexpr Form kForms[] = {{Gpr::RBX, Gpr::RSI, true, true, false}, {Gpr::RBX, Gpr::RDI, true, true, false},
+                                          {Gpr::RBP, Gpr::RSI, true, true, true},  {Gpr::RBP, Gpr::RDI, true, true, true},
+                                          {Gpr::RSI, Gpr::RAX, true, false, false}, {Gpr::RDI, Gpr::RAX, true, false, false},
+                                          {Gpr::RBP, Gpr::RAX, true, false, true}, {Gpr::RBX, Gpr::RAX, true, false, false}};
+        MemoryOperand& memory = out_.memory;
+        if (m.mod == 0 && m.rm == 6) {
+            memory.displacement = next_signed(2);
+            return;
+        }
+        const Form& form = kForms[m.rm];
+        memory.base = form.base;
+        memory.has_base = form.has_base;
+        memory.index = form.index;
+        memory.has_index = form.has_index;
+        if (form.stack) memory.segment = SegmentRegister::SS;
+        if (m.mod != 0) memory.displacement = next_signed(m.mod == 1 ? 1 : 2);
+    }
+    void memory32(const ModRm& m) {
+        MemoryOperand& memory = out_.memory;
+        unsigned base = m.rm;
+        bool no_base = false;
+        if (m.rm == 4) {
+            const unsigned sib = next();
+            base = sib & 7;
+            const Gpr index = gpr(sib >> 3 & 7, 2);
+            memory.has_index = index != Gpr::RSP;
+            memory.index = index;
+            memory.scale = static_cast<uint8_t>(1u << (sib >> 6));
+            no_base = m.mod == 0 && base == 5;
+        } else if (m.mod == 0 && m.rm == 5) {
+            no_base = true;
+            memory.rip_relative = size_ == CodeSize::Bits64;
+        }
+        if (!no_base) {
+            memory.has_base = true;
+            memory.base = gpr(base, 1);
+            if (base == 4 || base == 5) {
+                if (memory.base == Gpr::RSP || memory.base == Gpr::RBP) memory.segment = SegmentRegister::SS;
+            }
+        }
+        if (m.mod == 1) {
+            memory.displacement = next_signed(1);
+        } else if (m.mod == 2 || no_base) {
+            memory.displacement = next_signed(4);
+        }
+    }
+
+    void port_io(unsigned opcode) {
+        const bool string = opcode < 0x70;
+        const bool out = string ? (opcode & 2) != 0 : (opcode & 2) != 0;
+        set(string ? (out ? Instruction::OUTS : Instruction::INS) : (out ? Instruction::OUT : Instruction::IN));
+        if (!(opcode & 1)) {
+            out_.operand_size = 1;
+        } else if (out_.operand_size == 8) {
+            out_.operand_size = 4;
+        }
+        if (!string && opcode < 0xe8) {
+            out_.has_immediate = true;
+            out_.number = static_cast<uint8_t>(next());
+        }
+        if (string) {
+            out_.memory.segment = out ? segment_.value_or(SegmentRegister::DS) : SegmentRegister::ES;
+        } else {
+            out_.rep = false;
+        }
+    }
+
+    void far_immediate(Instruction id) {
+        if (size_ == CodeSize::Bits64) return set(Instruction::UNDEFINED);
+        set(id);
+        const auto offset = static_cast<uint64_t>(next_signed(out_.operand_size));
+        out_.far_offset = static_cast<uint32_t>(out_.operand_size == 2 ? offset & 0xffff : offset);
+        out_.far_selector = static_cast<uint16_t>(next_signed(2));
+        out_.has_immediate = true;
+    }
+
+    void one_byte(unsigned opcode) {
+        switch (opcode) {
+            case 0x6c: case 0x6d: case 0x6e: case 0x6f:
+            case 0xe4: case 0xe5: case 0xe6: case 0xe7:
+            case 0xec: case 0xed: case 0xee: case 0xef: return port_io(opcode);
+            case 0x90: return set(repeat_ == 0xf3 ? Instruction::PAUSE : Instruction::UNDEFINED);
+            case 0x9c: return set_stack_width(Instruction::PUSHF);
+            case 0x9d: return set_stack_width(Instruction::POPF);
+            case 0xcf: return set(Instruction::IRET);
+            case 0xcc: return set(Instruction::INT3);
+            case 0xcd:
+                set(Instruction::INT_N);
+                out_.number = static_cast<uint8_t>(next());
+                return;
+            case 0xce: return set(Instruction::INTO);
+            case 0xf1: return set(Instruction::INT1);
+            case 0xf4: return set(Instruction::HLT);
+            case 0x9a: return far_immediate(Instruction::FAR_CALL_SYSTEM);
+            case 0xea: return far_immediate(Instruction::FAR_JMP_SYSTEM);
+            case 0xd9: return x87();
+            case 0xff: return group5();
+            default: return set(Instruction::UNDEFINED);
+        }
+    }
+    // PUSHF and POPF move 8 bytes in 64-bit mode, with or without REX.W.
+    void set_stack_width(Instruction id) {
+        set(id);
+        if (size_ == CodeSize::Bits64 && !operand_prefix_) out_.operand_size = 8;
+    }
+    void group5() {
+        const ModRm m = modrm();
+        if (!m.memory() || (m.reg != 3 && m.reg != 5)) return set(Instruction::UNDEFINED);
+        set(m.reg == 3 ? Instruction::FAR_CALL_SYSTEM : Instruction::FAR_JMP_SYSTEM);
+        operand(m);
+    }
+    // F2XM1 FYL2X FPTAN FPATAN, FYL2XP1, FSINCOS, FSIN FCOS.
+    void x87() {
+        const unsigned byte = next();
+        const bool transcendental = (byte >= 0xf0 && byte <= 0xf3) || byte == 0xf9 || byte == 0xfb ||
+                                    byte == 0xfe || byte == 0xff;
+        set(transcendental ? Instruction::X87_TRANSCENDENTAL : Instruction::UNDEFINED);
+    }
+
+    void two_byte(unsigned opcode) {
+        switch (opcode) {
+            case 0x00: return group6();
+            case 0x01: return group7();
+            case 0x05: return set(Instruction::SYSCALL);
+            case 0x06: return set(Instruction::CLTS);
+            case 0x07: return set(Instruction::SYSRET);
+            case 0x08: return set(Instruction::INVD);
+            case 0x09: return set(Instruction::WBINVD);
+            case 0x20: return move_special(Instruction::MOV_FROM_CR);
+            case 0x21: return move_special(Instruction::MOV_FROM_DR);
+            case 0x22: return move_special(Instruction::MOV_TO_CR);
+            case 0x23: return move_special(Instruction::MOV_TO_DR);
+            case 0x30: return set(Instruction::WRMSR);
+            case 0x31: return set(Instruction::RDTSC);
+            case 0x32: return set(Instruction::RDMSR);
+            case 0x33: return set(Instruction::RDPMC);
+            case 0x34: return set(Instruction::SYSENTER);
+            case 0x35: return set(Instruction::SYSEXIT);
+            case 0x37: return set(Instruction::GETSEC);
+            case 0x38: return three_byte_38();
+            case 0x78: return with_operands(repeat_ || operand_prefix_ ? Instruction::UNDEFINED : Instruction::VMREAD);
+            case 0x79: return with_operands(repeat_ || operand_prefix_ ? Instruction::UNDEFINED : Instruction::VMWRITE);
+            case 0xa2: return set(Instruction::CPUID);
+            case 0xaa: return set(Instruction::RSM);
+            case 0xc7: return group9();
+            default: return set(Instruction::UNDEFINED);
+        }
+    }
+    // MOV to and from CRn and DRn: ModRM.mod is ignored.
+    void move_special(Instruction id) {
+        const ModRm m = modrm();
+        set(id);
+        out_.gpr = gpr(m.rm, 1);
+        out_.number = static_cast<uint8_t>(m.reg | ((rex_ & 4) ? 8u : 0u));
+        out_.operand_size = size_ == CodeSize::Bits64 ? 8 : 4;
+    }
+    void with_operands(Instruction id) {
+        const ModRm m = modrm();
+        set(id);
+        operand(m);
+        out_.gpr2 = gpr(m.reg, 4);
+        out_.operand_size = size_ == CodeSize::Bits64 ? 8 : 4;
+    }
+    void group6() {
+        static constexpr Instruction kById[8] = {Instruction::SLDT, Instruction::STR,       Instruction::LLDT,
+                                                 Instruction::LTR,  Instruction::UNDEFINED, Instruction::UNDEFINED,
+                                                 Instruction::UNDEFINED, Instruction::UNDEFINED};
+        const ModRm m = modrm();
+        set(kById[m.reg]);
+        operand(m);
+    }
+    void group7() {
+        static constexpr Instruction kMemory[8] = {Instruction::SGDT, Instruction::SIDT,      Instruction::LGDT,
+                                                   Instruction::LIDT, Instruction::SMSW,      Instruction::UNDEFINED,
+                                                   Instruction::LMSW, Instruction::INVLPG};
+        const ModRm m = modrm();
+        if (m.memory() || m.reg == 4 || m.reg == 6) {
+            set(kMemory[m.reg]);
+            operand(m);
+            return;
+        }
+        switch (m.reg << 3 | m.rm) {
+            case 0x01: return set(Instruction::VMCALL);
+            case 0x02: return set(Instruction::VMLAUNCH);
+            case 0x03: return set(Instruction::VMRESUME);
+            case 0x04: return set(Instruction::VMXOFF);
+            case 0x08: return set(Instruction::MONITOR);
+            case 0x09: return set(Instruction::MWAIT);
+            case 0x0f: return set(Instruction::ENCLS);
+            case 0x11: return set(Instruction::XSETBV);
+            case 0x14: return set(Instruction::VMFUNC);
+            case 0x39: return set(Instruction::RDTSCP);
+            default: return set(Instruction::UNDEFINED);
+        }
+    }
+    void group9() {
+        const ModRm m = modrm();
+        if (m.memory()) {
+            if (m.reg == 3) set(Instruction::XRSTORS);
+            if (m.reg == 5) set(Instruction::XSAVES);
+            if (m.reg == 6) {
+                set(repeat_ == 0xf3 ? Instruction::VMXON : operand_prefix_ ? Instruction::VMCLEAR : Instruction::VMPTRLD);
+            }
+            if (m.reg == 7) set(Instruction::VMPTRST);
+        } else {
+            if (m.reg == 6) set(Instruction::RDRAND);
+            if (m.reg == 7) set(repeat_ == 0xf3 ? Instruction::RDPID : Instruction::RDSEED);
+        }
+        operand(m);
+    }
+    void three_byte_38() {
+        const unsigned opcode = next();
+        if (!operand_prefix_ || opcode < 0x80 || opcode > 0x82) return set(Instruction::UNDEFINED);
+        with_operands(opcode == 0x80   ? Instruction::INVEPT
+                      : opcode == 0x81 ? Instruction::INVVPID
+                                       : Instruction::INVPCID);
+    }
+
+    std::span<const std::byte> bytes_;
+    CodeSize size_;
+    size_t at_ = 0;
+    bool truncated_ = false;
+    bool operand_prefix_ = false;
+    bool address_prefix_ = false;
+    unsigned repeat_ = 0;
+    unsigned rex_ = 0;
+    std::optional<SegmentRegister> segment_;
+    StoppedInstruction out_;
+};
+
+}  // namespace
+
+StoppedInstruction decode_stopped_instruction(std::span<const std::byte> bytes, CodeSize size) {
+    return Decoder(bytes, size).decode();
+}
+
+bool needs_hook(Instruction id) {
+    switch (id) {
+        case Instruction::IN:
+        case Instruction::OUT:
+        case Instruction::INS:
+        case Instruction::OUTS:
+        case Instruction::XSETBV:
+        case Instruction::RDRAND:
+        case Instruction::RDSEED:
+        case Instruction::SYSEXIT:
+        case Instruction::FAR_JMP_SYSTEM:
+        case Instruction::FAR_CALL_SYSTEM: return true;
+        default: return false;
+    }
+}
+
+}  // namespace vtless::sim
