@@ -37,7 +37,7 @@ class HypercallThenHalt {
 
 bool guest_runs_to_halt() {
     PhysCpu cpu(0);
-    auto vcpu = VCpu<HypercallThenHalt>::create(cpu, {.vm_id = 1, .vcpu_id = 0, .phys_cpu_set = {}}, {});
+    auto vcpu = VCpu<HypercallThenHalt>::create(cpu, {.vm_id = 1, .vcpu_id = 0}, {});
     if (!vcpu || !vcpu->setup(Gpa(42), Hpa(0), {}) || !vcpu->bind()) {
         return false;
     }
