@@ -16,8 +16,8 @@ namespace vtless {
 struct VCpuIdentity {
     VmId vm_id = 0;
     VCpuId vcpu_id = 0;
-    size_t favor_phys_cpu = 0;           // id of the physical CPU that a scheduler should prefer
-    std::optional<size_t> phys_cpu_set;  // bit mask of the physical CPUs allowed; nothing: all
+    size_t favor_phys_cpu = 0;             // id of the physical CPU that a scheduler should prefer
+    std::optional<size_t> phys_cpu_set{};  // bit mask of the physical CPUs allowed; nothing: all
 };
 
 namespace detail {
@@ -56,8 +56,8 @@ class StateTransition {
 
 }  // namespace detail
 
-// Movable except during an operation (checked), not copyable, not thread-safe; may move between threads while
-// no operation is in progress. Where upstream panics it returns an error.
+// Move-constructible except during an operation (checked), not copyable, not thread-safe; may move between
+// threads while no operation is in progress. Where upstream panics it returns an error.
 template <class A, class Policy = policy::AxVCpu03>
 class VCpu : private detail::CurrentVCpu {
   public:
@@ -108,9 +108,10 @@ class VCpu : private detail::CurrentVCpu {
         return manipulate_arch_vcpu(VCpuState::Free, VCpuState::Ready, [](A& arch) { return arch.bind(); });
     }
     Result<void> bind(PhysCpu& cpu) {
-        if (state_ == VCpuState::Free) {
-            cpu_ = &cpu;
+        if (&cpu != cpu_ && (state_ != VCpuState::Free || is_current())) {
+            return refuse(VCpuState::Free, VCpuState::Ready);
         }
+        cpu_ = &cpu;
         return bind();
     }
     // Ready to Free.
@@ -118,8 +119,7 @@ class VCpu : private detail::CurrentVCpu {
         return manipulate_arch_vcpu(VCpuState::Ready, VCpuState::Free, [](A& arch) { return arch.unbind(); });
     }
 
-    // Ready to Running to Ready. The exit is built in place: see bench/vcpu_run_bench.cc before changing
-    // this.
+    // Ready to Running to Ready. The exit is built in place; before a change see bench/vcpu_run_bench.cc.
     Result<VmExit> run() {
         return attempt(VCpuState::Ready, VCpuState::Running, VCpuState::Ready,
                        [](A& arch) { return arch.run(); });
@@ -175,6 +175,7 @@ class VCpu : private detail::CurrentVCpu {
           identity_(identity),
           arch_(std::move(arch)) {}
 
+    bool is_current() const { return detail::MakeCurrent::current(*cpu_) == this; }
     bool starts_in(VCpuState from) const { return state_ == from && from != VCpuState::Invalid; }
     bool may_be_current(detail::SameVCpu same) const {
         return detail::MakeCurrent::permits(*cpu_, *this, same);
@@ -231,7 +232,7 @@ class VCpu : private detail::CurrentVCpu {
     }
 
     const CurrentVCpu& checked_idle() const {
-        VTLESS_CHECK(detail::MakeCurrent::current(*cpu_) != this);
+        VTLESS_CHECK(!is_current());
         return *this;
     }
 
