@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The README's example, as it stands there, with a backend that plays a list of exits.
-#include "readme_example.h"
+#include "tests/install/readme_example.h"
 
 #include <gtest/gtest.h>
 
