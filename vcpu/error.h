@@ -10,14 +10,16 @@
 namespace vtless {
 
 enum class VCpuErrc : uint8_t {
-    BadState,      // the operation starts in another state: see from, to, actual
-    Nested,        // an operation is in progress on this physical CPU: detail is its vCPU's id
-    OtherBackend,  // the current vCPU is not a VCpu of the type asked for
-    InvalidInput,  // an argument has no meaning: detail is the argument
-    Unsupported,   // the processor or the backend cannot do it: detail is the backend's
-    ResourceBusy,  // something else already uses the processor's virtualization
-    NoMemory,      // no frame of host memory was left
-    Backend,       // the backend or its hardware failed: detail is the backend's code
+    BadState,            // the operation starts in another state: see from, to, actual
+    Nested,              // an operation is in progress on this physical CPU: detail is its vCPU's id
+    OtherBackend,        // the current vCPU is not a VCpu of the type asked for
+    NotInitialized,      // PerCpu before init
+    AlreadyInitialized,  // PerCpu: init a second time
+    InvalidInput,        // an argument has no meaning: detail is the argument
+    Unsupported,         // the processor or the backend cannot do it: detail is the backend's
+    ResourceBusy,        // something else already uses the processor's virtualization
+    NoMemory,            // no frame of host memory was left
+    Backend,             // the backend or its hardware failed: detail is the backend's code
 };
 
 // Trivially copyable and 16 bytes, so that returning it costs nothing.
@@ -45,6 +47,10 @@ constexpr const char* name(VCpuErrc code) {
             return "Nested";
         case VCpuErrc::OtherBackend:
             return "OtherBackend";
+        case VCpuErrc::NotInitialized:
+            return "NotInitialized";
+        case VCpuErrc::AlreadyInitialized:
+            return "AlreadyInitialized";
         case VCpuErrc::InvalidInput:
             return "InvalidInput";
         case VCpuErrc::Unsupported:

@@ -19,6 +19,9 @@ inline std::string to_string(const VCpuError& error) {
             return text + ": vCPU " + std::to_string(error.detail) + " is current";
         case VCpuErrc::OtherBackend:
             return text + ": the current vCPU has another backend";
+        case VCpuErrc::NotInitialized:
+        case VCpuErrc::AlreadyInitialized:
+            return text;
         case VCpuErrc::InvalidInput:
         case VCpuErrc::Unsupported:
         case VCpuErrc::ResourceBusy:

@@ -10,8 +10,8 @@
 namespace vtless {
 
 // Starts uninitialized; init succeeds at most once; destruction disables what is still enabled. Until init
-// has succeeded every operation is a BadState error and is_enabled is false. Used on its own physical CPU
-// only.
+// has succeeded every operation is a NotInitialized error and is_enabled is false. Used on its own physical
+// CPU only.
 template <class A>
 class PerCpu {
   public:
@@ -26,9 +26,9 @@ class PerCpu {
     }
 
     // After a failure nothing is initialized and init may be tried again.
-    Result<void> init(size_t cpu_id, const typename A::CreateConfig& config) {
+    Result<void> init(size_t cpu_id, const typename A::CreateConfig& config = {}) {
         if (arch_) {
-            return fail(VCpuErrc::BadState);
+            return fail(VCpuErrc::AlreadyInitialized);
         }
         Result<A> arch = A::create(cpu_id, config);
         if (!arch) {
@@ -46,8 +46,12 @@ class PerCpu {
     const A* arch_checked() const { return arch_ ? &*arch_ : nullptr; }
 
     bool is_enabled() const { return arch_ && arch_->is_enabled(); }
-    Result<void> hardware_enable() { return arch_ ? arch_->hardware_enable() : fail(VCpuErrc::BadState); }
-    Result<void> hardware_disable() { return arch_ ? arch_->hardware_disable() : fail(VCpuErrc::BadState); }
+    Result<void> hardware_enable() {
+        return arch_ ? arch_->hardware_enable() : fail(VCpuErrc::NotInitialized);
+    }
+    Result<void> hardware_disable() {
+        return arch_ ? arch_->hardware_disable() : fail(VCpuErrc::NotInitialized);
+    }
 
     size_t max_guest_page_table_levels() const {
         if constexpr (requires(const A& arch) { arch.max_guest_page_table_levels(); }) {
