@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// What this processor's VMX can do, as its capability MSRs say: only what works is advertised.
+// SDM Vol. 3D "VMX Capability Reporting Facility" (Appendix A).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "isa/x86/control_regs.h"
+#include "isa/x86/ept.h"
+#include "isa/x86/msr.h"
+#include "isa/x86/vmx_capability.h"
+
+namespace vtless::sim::capability {
+
+inline constexpr uint32_t kRevision = 0x12;
+inline constexpr unsigned kPhysicalBits = 40;
+inline constexpr unsigned kLinearBits = 48;
+inline constexpr unsigned kPreemptionTimerShift = 5;
+inline constexpr unsigned kCr3Targets = 4;
+inline constexpr unsigned kMsrListMax = 512;
+
+inline constexpr uint64_t kBasic = kRevision | uint64_t{4096} << 32 |
+                                   static_cast<uint64_t>(x86::MemoryType::WB) << 50 |
+                                   x86::VmxBasic::kInsOutsInformation | x86::VmxBasic::kTrueControls;
+
+inline constexpr uint32_t kPinAllowed1 = x86::kPinDefault1 | x86::PinControls::EXTERNAL_INTERRUPT_EXITING |
+                                         x86::PinControls::NMI_EXITING | x86::PinControls::VIRTUAL_NMIS |
+                                         x86::PinControls::ACTIVATE_VMX_PREEMPTION_TIMER;
+
+inline constexpr uint32_t kPrimaryAllowed1 = [] {
+    using P = x86::PrimaryControls;
+    return x86::kPrimaryDefault1 | P::INTERRUPT_WINDOW_EXITING | P::USE_TSC_OFFSETTING | P::HLT_EXITING |
+           P::INVLPG_EXITING | P::MWAIT_EXITING | P::RDPMC_EXITING | P::RDTSC_EXITING | P::CR3_LOAD_EXITING |
+           P::CR3_STORE_EXITING | P::CR8_LOAD_EXITING | P::CR8_STORE_EXITING | P::NMI_WINDOW_EXITING |
+           P::MOV_DR_EXITING | P::UNCONDITIONAL_IO_EXITING | P::USE_IO_BITMAPS | P::USE_MSR_BITMAPS |
+           P::MONITOR_EXITING | P::PAUSE_EXITING | P::ACTIVATE_SECONDARY_CONTROLS;
+}();
+
+inline constexpr uint32_t kSecondaryAllowed1 = [] {
+    using S = x86::SecondaryControls;
+    return S::ENABLE_EPT | S::DESCRIPTOR_TABLE_EXITING | S::ENABLE_RDTSCP | S::ENABLE_VPID |
+           S::WBINVD_EXITING | S::UNRESTRICTED_GUEST;
+}();
+
+inline constexpr uint32_t kExitAllowed1 = [] {
+    using E = x86::ExitControls;
+    return x86::kExitDefault1 | E::HOST_ADDRESS_SPACE_SIZE | E::ACKNOWLEDGE_INTERRUPT_ON_EXIT |
+           E::SAVE_IA32_PAT | E::LOAD_IA32_PAT | E::SAVE_IA32_EFER | E::LOAD_IA32_EFER |
+           E::SAVE_VMX_PREEMPTION_TIMER_VALUE;
+}();
+
+inline constexpr uint32_t kEntryAllowed1 = [] {
+    using E = x86::EntryControls;
+    return x86::kEntryDefault1 | E::IA32E_MODE_GUEST | E::LOAD_IA32_PAT | E::LOAD_IA32_EFER;
+}();
+
+// With the TRUE capability MSRs these default1 bits may be 0. SDM Vol. 3D A.2.
+inline constexpr uint32_t kPrimaryTrueAllowed0 =
+    x86::kPrimaryDefault1 &
+    ~(x86::PrimaryControls::CR3_LOAD_EXITING | x86::PrimaryControls::CR3_STORE_EXITING);
+inline constexpr uint32_t kExitTrueAllowed0 = x86::kExitDefault1 & ~x86::ExitControls::SAVE_DEBUG_CONTROLS;
+inline constexpr uint32_t kEntryTrueAllowed0 = x86::kEntryDefault1 & ~x86::EntryControls::LOAD_DEBUG_CONTROLS;
+
+// What VM entry checks against. SDM Vol. 3C 27.2.1.1: the TRUE capabilities decide.
+inline constexpr auto kPin = x86::PinCapability::make(x86::kPinDefault1, kPinAllowed1);
+inline constexpr auto kPrimary = x86::PrimaryCapability::make(kPrimaryTrueAllowed0, kPrimaryAllowed1);
+inline constexpr auto kSecondary = x86::SecondaryCapability::make(0, kSecondaryAllowed1);
+inline constexpr auto kExit = x86::ExitCapability::make(kExitTrueAllowed0, kExitAllowed1);
+inline constexpr auto kEntry = x86::EntryCapability::make(kEntryTrueAllowed0, kEntryAllowed1);
+
+inline constexpr uint64_t kMisc = kPreemptionTimerShift | x86::VmxMisc::kStoresLmaToEntryControls |
+                                  x86::VmxMisc::kActivityHlt | uint64_t{kCr3Targets} << 16;
+
+inline constexpr uint64_t kCr0Fixed0 = x86::cr0::PE | x86::cr0::NE | x86::cr0::PG;
+inline constexpr uint64_t kCr0Fixed1 = 0xffffffff;
+inline constexpr uint64_t kCr4Fixed0 = x86::cr4::VMXE;
+inline constexpr uint64_t kCr4Fixed1 = [] {
+    using namespace x86::cr4;
+    return VME | PVI | TSD | DE | PSE | PAE | MCE | PGE | PCE | OSFXSR | OSXMMEXCPT | UMIP | VMXE | FSGSBASE |
+           OSXSAVE | SMEP | SMAP;
+}();
+
+inline constexpr uint64_t kEptVpid = [] {
+    using C = x86::EptVpidCapability;
+    return C::kWalkLength4 | C::kUncacheable | C::kWriteBack | C::kPage2M | C::kPage1G | C::kInvept |
+           C::kAccessedDirty | C::kInveptSingleContext | C::kInveptAllContext | C::kInvvpid |
+           C::kInvvpidIndividualAddress | C::kInvvpidSingleContext | C::kInvvpidAllContext |
+           C::kInvvpidRetainingGlobals;
+}();
+
+inline constexpr uint64_t kFeatureControl =
+    x86::feature_control::LOCK | x86::feature_control::VMX_OUTSIDE_SMX;
+
+// The value of a capability MSR or IA32_FEATURE_CONTROL; nothing for any other MSR.
+std::optional<uint64_t> read(x86::Msr msr);
+
+// Whether an address lies within the physical-address width.
+constexpr bool fits_physical_width(uint64_t address) { return (address >> kPhysicalBits) == 0; }
+
+}  // namespace vtless::sim::capability

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// The checks of VM entry, one function for each group of the SDM, each failing check by name.
+// SDM Vol. 3C "Checks on VMX Controls and Host-State Area" (27.2), "Checking and Loading Guest State" (27.3).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "isa/x86/vmcs_field.h"
+#include "sim/mmu/host_memory.h"
+#include "sim/vmx/root_state.h"
+#include "sim/vmx/vmcs.h"
+
+namespace vtless::sim {
+
+// Why a VM entry failed: the id is stable, the sentence says the rule, value is what the field held.
+struct EntryFailure {
+    const char* id = nullptr;
+    x86::VmcsField field{};
+    uint64_t value = 0;
+    const char* rule = nullptr;
+    uint64_t qualification = 0;  // of the exit, for guest state: 0, or 2 to 4
+};
+
+// What the checks read, and the first that fails.
+class EntryChecker {
+  public:
+    EntryChecker(const Vmcs& checked, const RootState& host, const HostMemory& ram)
+        : vmcs(checked), root(host), memory(ram) {}
+
+    // Whether the rule holds; the first broken one is kept.
+    bool require(bool holds, const char* id, x86::VmcsField field, const char* rule,
+                 uint64_t qualification = 0) {
+        if (!holds) fail(id, field, rule, qualification);
+        return holds;
+    }
+    const std::optional<EntryFailure>& failure() const { return failure_; }
+
+    uint64_t get(x86::VmcsField field) const { return vmcs.get(field); }
+    uint32_t get32(x86::VmcsField field) const { return vmcs.get32(field); }
+
+    bool unrestricted() const { return vmcs.secondary().has(x86::SecondaryControls::UNRESTRICTED_GUEST); }
+    bool ia32e_guest() const { return vmcs.entry_controls().has(x86::EntryControls::IA32E_MODE_GUEST); }
+    bool v8086_guest() const;
+
+    const Vmcs& vmcs;
+    const RootState& root;
+    const HostMemory& memory;
+
+  private:
+    void fail(const char* id, x86::VmcsField field, const char* rule, uint64_t qualification) {
+        if (!failure_) failure_ = EntryFailure{id, field, vmcs.get(field), rule, qualification};
+    }
+
+    std::optional<EntryFailure> failure_;
+};
+
+// Each returns whether all rules of its group hold. Controls: failure is VMfailValid(7).
+bool check_execution_controls(EntryChecker& c);  // 27.2.1.1
+bool check_exit_controls(EntryChecker& c);       // 27.2.1.2
+bool check_entry_controls(EntryChecker& c);      // 27.2.1.3, without event injection
+bool check_event_injection(EntryChecker& c);     // 27.2.1.3, "VM-entry interruption-information field"
+// Host state: VMfailValid(8).
+bool check_host_registers(EntryChecker& c);      // 27.2.2
+bool check_host_segments(EntryChecker& c);       // 27.2.3
+bool check_host_address_space(EntryChecker& c);  // 27.2.4
+// Guest state: VM exit with reason 33.
+bool check_guest_registers(EntryChecker& c);    // 27.3.1.1
+bool check_guest_segments(EntryChecker& c);     // 27.3.1.2
+bool check_guest_tables(EntryChecker& c);       // 27.3.1.3
+bool check_guest_rip(EntryChecker& c);          // 27.3.1.4
+bool check_guest_nonregister(EntryChecker& c);  // 27.3.1.5
+bool check_guest_pdptes(EntryChecker& c);       // 27.3.1.6
+
+}  // namespace vtless::sim

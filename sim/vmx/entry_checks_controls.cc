@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// SDM Vol. 3C "Checks on VMX Controls" (27.2.1).
+#include "isa/x86/control_regs.h"
+#include "isa/x86/ept.h"
+#include "isa/x86/event_info.h"
+#include "sim/vmx/capability.h"
+#include "sim/vmx/entry_checks.h"
+
+namespace vtless::sim {
+namespace {
+
+using F = x86::VmcsField;
+using x86::EntryControls;
+using x86::ExitControls;
+using x86::PinControls;
+using x86::PrimaryControls;
+using x86::SecondaryControls;
+
+bool is_page_address(uint64_t address) {
+    return (address & 0xfff) == 0 && capability::fits_physical_width(address);
+}
+
+// An MSR area is ignored when its count is 0; else 16-byte entries, all within the physical-address width.
+bool is_msr_area(uint64_t address, uint64_t count) {
+    if (count == 0) return true;
+    const uint64_t last = address + count * 16 - 1;
+    return (address & 0xf) == 0 && capability::fits_physical_width(address) &&
+           capability::fits_physical_width(last);
+}
+
+bool check_capabilities(EntryChecker& c) {
+    const bool secondary = c.vmcs.primary().has(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS);
+    return c.require(capability::kPin.accepts(c.vmcs.pin()), "controls.pin.reserved",
+                     F::PIN_BASED_VM_EXECUTION_CONTROLS,
+                     "reserved bits must be as IA32_VMX_TRUE_PINBASED_CTLS says") &&
+           c.require(capability::kPrimary.accepts(c.vmcs.primary()), "controls.primary.reserved",
+                     F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
+                     "reserved bits must be as IA32_VMX_TRUE_PROCBASED_CTLS says") &&
+           c.require(!secondary || capability::kSecondary.accepts(c.vmcs.secondary()),
+                     "controls.secondary.reserved", F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
+                     "reserved bits must be as IA32_VMX_PROCBASED_CTLS2 says");
+}
+
+bool check_bitmaps(EntryChecker& c) {
+    const bool io = c.vmcs.primary().has(PrimaryControls::USE_IO_BITMAPS);
+    const bool msr = c.vmcs.primary().has(PrimaryControls::USE_MSR_BITMAPS);
+    return c.require(!io || is_page_address(c.get(F::IO_BITMAP_A)), "controls.io_bitmap_a.address",
+                     F::IO_BITMAP_A, "must be 4-KiB aligned and within the physical-address width") &&
+           c.require(!io || is_page_address(c.get(F::IO_BITMAP_B)), "controls.io_bitmap_b.address",
+                     F::IO_BITMAP_B, "must be 4-KiB aligned and within the physical-address width") &&
+           c.require(!msr || is_page_address(c.get(F::MSR_BITMAP)), "controls.msr_bitmap.address",
+                     F::MSR_BITMAP, "must be 4-KiB aligned and within the physical-address width");
+}
+
+bool check_nmi_controls(EntryChecker& c) {
+    const bool virtual_nmis = c.vmcs.pin().has(PinControls::VIRTUAL_NMIS);
+    return c.require(!virtual_nmis || c.vmcs.pin().has(PinControls::NMI_EXITING),
+                     "controls.virtual_nmis.needs_nmi_exiting", F::PIN_BASED_VM_EXECUTION_CONTROLS,
+                     "virtual NMIs need NMI exiting") &&
+           c.require(virtual_nmis || !c.vmcs.primary().has(PrimaryControls::NMI_WINDOW_EXITING),
+                     "controls.nmi_window.needs_virtual_nmis",
+                     F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
+                     "NMI-window exiting needs virtual NMIs");
+}
+
+bool check_ept_and_vpid(EntryChecker& c) {
+    const SecondaryControls secondary = c.vmcs.secondary();
+    const bool ept = secondary.has(SecondaryControls::ENABLE_EPT);
+    const x86::Eptp eptp{c.get(F::EPT_POINTER)};
+    const bool type_ok =
+        eptp.memory_type() == x86::MemoryType::WB || eptp.memory_type() == x86::MemoryType::UC;
+    return c.require(!secondary.has(SecondaryControls::ENABLE_VPID) || c.get(F::VPID) != 0,
+                     "controls.vpid.zero", F::VPID, "with VPIDs enabled the VPID must not be 0") &&
+           c.require(!ept || type_ok, "controls.eptp.memory_type", F::EPT_POINTER,
+                     "bits 2:0 must be a memory type of IA32_VMX_EPT_VPID_CAP: 0 (UC) or 6 (WB)") &&
+           c.require(!ept || eptp.walk_length() == 4, "controls.eptp.walk_length", F::EPT_POINTER,
+                     "bits 5:3 must be 3: a page walk of length 4") &&
+           c.require(
+               !ept || ((eptp.raw & bit_range(11, 7)) == 0 && capability::fits_physical_width(eptp.raw)),
+               "controls.eptp.reserved", F::EPT_POINTER,
+               "bits 11:7 and those beyond the physical-address width must be 0") &&
+           c.require(ept || !secondary.has(SecondaryControls::UNRESTRICTED_GUEST),
+                     "controls.unrestricted_guest.needs_ept",
+                     F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, "unrestricted guest needs EPT");
+}
+
+}  // namespace
+
+bool check_execution_controls(EntryChecker& c) {
+    return check_capabilities(c) &&
+           c.require(c.get(F::CR3_TARGET_COUNT) <= capability::kCr3Targets, "controls.cr3_target_count",
+                     F::CR3_TARGET_COUNT, "must not exceed IA32_VMX_MISC bits 24:16") &&
+           check_bitmaps(c) && check_nmi_controls(c) && check_ept_and_vpid(c);
+}
+
+bool check_exit_controls(EntryChecker& c) {
+    const ExitControls controls = c.vmcs.exit_controls();
+    return c.require(capability::kExit.accepts(controls), "controls.exit.reserved", F::VM_EXIT_CONTROLS,
+                     "reserved bits must be as IA32_VMX_TRUE_EXIT_CTLS says") &&
+           c.require(c.vmcs.pin().has(PinControls::ACTIVATE_VMX_PREEMPTION_TIMER) ||
+                         !controls.has(ExitControls::SAVE_VMX_PREEMPTION_TIMER_VALUE),
+                     "controls.exit.save_timer_needs_timer", F::VM_EXIT_CONTROLS,
+                     "saving the preemption timer needs the timer to be active") &&
+           c.require(is_msr_area(c.get(F::VM_EXIT_MSR_STORE_ADDRESS), c.get(F::VM_EXIT_MSR_STORE_COUNT)),
+                     "controls.exit.msr_store_area", F::VM_EXIT_MSR_STORE_ADDRESS,
+                     "must be 16-byte aligned and end within the physical-address width") &&
+           c.require(is_msr_area(c.get(F::VM_EXIT_MSR_LOAD_ADDRESS), c.get(F::VM_EXIT_MSR_LOAD_COUNT)),
+                     "controls.exit.msr_load_area", F::VM_EXIT_MSR_LOAD_ADDRESS,
+                     "must be 16-byte aligned and end within the physical-address width");
+}
+
+bool check_entry_controls(EntryChecker& c) {
+    return c.require(capability::kEntry.accepts(c.vmcs.entry_controls()), "controls.entry.reserved",
+                     F::VM_ENTRY_CONTROLS, "reserved bits must be as IA32_VMX_TRUE_ENTRY_CTLS says") &&
+           c.require(is_msr_area(c.get(F::VM_ENTRY_MSR_LOAD_ADDRESS), c.get(F::VM_ENTRY_MSR_LOAD_COUNT)),
+                     "controls.entry.msr_load_area", F::VM_ENTRY_MSR_LOAD_ADDRESS,
+                     "must be 16-byte aligned and end within the physical-address width");
+}
+
+namespace {
+
+bool vector_matches_type(x86::EventInfo info) {
+    switch (info.type()) {
+        case x86::EventType::NMI:
+            return info.vector() == static_cast<uint8_t>(x86::Vector::NMI);
+        case x86::EventType::HARDWARE_EXCEPTION:
+            return info.vector() <= 31;
+        case x86::EventType::OTHER:
+            return info.vector() == 0;
+        default:
+            return true;
+    }
+}
+
+// Without CET there is no #CP, and vector 21 has no error code.
+bool wants_error_code(const EntryChecker& c, x86::EventInfo info) {
+    const auto vector = static_cast<x86::Vector>(info.vector());
+    const bool protected_mode = !c.unrestricted() || (c.get(F::GUEST_CR0) & x86::cr0::PE) != 0;
+    return protected_mode && info.type() == x86::EventType::HARDWARE_EXCEPTION &&
+           x86::has_error_code(vector) && vector != x86::Vector::CP;
+}
+
+}  // namespace
+
+bool check_event_injection(EntryChecker& c) {
+    const x86::EventInfo info{c.get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)};
+    if (!info.valid()) return true;
+    const auto type = static_cast<unsigned>(info.type());
+    const uint64_t length = c.get(F::VM_ENTRY_INSTRUCTION_LENGTH);
+    // Type 7 is for the monitor trap flag, which is not advertised.
+    return c.require(type != 1 && type != 7, "injection.type", F::VM_ENTRY_INTERRUPTION_INFORMATION,
+                     "the interruption type must be one that is supported: not 1 or 7") &&
+           c.require(vector_matches_type(info), "injection.vector", F::VM_ENTRY_INTERRUPTION_INFORMATION,
+                     "the vector must be 2 for an NMI and at most 31 for a hardware exception") &&
+           c.require(info.has_error_code() == wants_error_code(c, info), "injection.error_code_valid",
+                     F::VM_ENTRY_INTERRUPTION_INFORMATION,
+                     "an error code must be delivered exactly with hardware exceptions that have one, in "
+                     "protected mode") &&
+           c.require((info.raw & x86::EventInfo::kEntryReserved) == 0, "injection.reserved",
+                     F::VM_ENTRY_INTERRUPTION_INFORMATION, "bits 30:12 must be 0") &&
+           c.require(!info.has_error_code() || (c.get(F::VM_ENTRY_EXCEPTION_ERROR_CODE) >> 16) == 0,
+                     "injection.error_code", F::VM_ENTRY_EXCEPTION_ERROR_CODE, "bits 31:16 must be 0") &&
+           c.require(!info.is_software() || (length >= 1 && length <= 15), "injection.instruction_length",
+                     F::VM_ENTRY_INSTRUCTION_LENGTH, "a software event needs a length of 1 to 15 bytes");
+}
+
+}  // namespace vtless::sim

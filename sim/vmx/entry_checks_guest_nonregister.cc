@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// SDM Vol. 3C "Checks on Guest Non-Register State" (27.3.1.5), "Checks on Guest Page-Directory-Pointer-Table
+// Entries" (27.3.1.6).
+#include <cstring>
+
+#include "isa/x86/control_regs.h"
+#include "isa/x86/event_info.h"
+#include "isa/x86/msr.h"
+#include "isa/x86/rflags.h"
+#include "isa/x86/segment.h"
+#include "sim/vmx/capability.h"
+#include "sim/vmx/entry_checks.h"
+
+namespace vtless::sim {
+namespace {
+
+using F = x86::VmcsField;
+using x86::ActivityState;
+using x86::EventInfo;
+using x86::EventType;
+namespace blocking = x86::interruptibility;
+
+constexpr uint32_t kStiOrMovSs = blocking::BLOCKING_BY_STI | blocking::BLOCKING_BY_MOV_SS;
+// Of the entry failure's exit qualification. SDM Vol. 3C "VM-Entry Failures" (27.8).
+constexpr uint64_t kQualificationPdpte = 2;
+constexpr uint64_t kQualificationLinkPointer = 4;
+
+bool wakes_from_hlt(EventInfo info) {
+    if (info.type() == EventType::EXTERNAL_INTERRUPT || info.type() == EventType::NMI) return true;
+    return info.type() == EventType::HARDWARE_EXCEPTION &&
+           (info.vector() == static_cast<uint8_t>(x86::Vector::DB) ||
+            info.vector() == static_cast<uint8_t>(x86::Vector::MC));
+}
+
+bool check_activity(EntryChecker& c) {
+    const auto state = static_cast<ActivityState>(c.get32(F::GUEST_ACTIVITY_STATE));
+    const EventInfo info{c.get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)};
+    const x86::AccessRights ss{c.get32(F::GUEST_SS_ACCESS_RIGHTS)};
+    const bool halted = state == ActivityState::HLT;
+    return c.require(state == ActivityState::ACTIVE || halted, "guest.activity.unsupported",
+                     F::GUEST_ACTIVITY_STATE, "must be a state that IA32_VMX_MISC names: active or HLT") &&
+           c.require(!halted || ss.dpl() == 0, "guest.activity.hlt_dpl", F::GUEST_ACTIVITY_STATE,
+                     "HLT needs SS.DPL = 0") &&
+           c.require(!halted || (c.get32(F::GUEST_INTERRUPTIBILITY_STATE) & kStiOrMovSs) == 0,
+                     "guest.activity.blocking", F::GUEST_ACTIVITY_STATE,
+                     "must be active while STI or MOV SS blocks") &&
+           c.require(!halted || !info.valid() || wakes_from_hlt(info), "guest.activity.injection",
+                     F::GUEST_ACTIVITY_STATE,
+                     "into HLT only external interrupts, NMIs, #DB and #MC can be injected");
+}
+
+bool check_interruptibility(EntryChecker& c) {
+    const uint32_t state = c.get32(F::GUEST_INTERRUPTIBILITY_STATE);
+    const EventInfo info{c.get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)};
+    const bool interrupt = info.valid() && info.type() == EventType::EXTERNAL_INTERRUPT;
+    const bool nmi = info.valid() && info.type() == EventType::NMI;
+    const bool interrupts_enabled = (c.get(F::GUEST_RFLAGS) & x86::rflags::IF) != 0;
+    const bool virtual_nmis = c.vmcs.pin().has(x86::PinControls::VIRTUAL_NMIS);
+    constexpr F kField = F::GUEST_INTERRUPTIBILITY_STATE;
+    return c.require((state & blocking::kReserved) == 0, "guest.interruptibility.reserved", kField,
+                     "bits 31:5 must be 0") &&
+           c.require((state & kStiOrMovSs) != kStiOrMovSs, "guest.interruptibility.sti_and_mov_ss", kField,
+                     "STI and MOV SS cannot both block") &&
+           c.require((state & blocking::BLOCKING_BY_STI) == 0 || interrupts_enabled,
+                     "guest.interruptibility.sti_without_if", kField, "blocking by STI needs RFLAGS.IF") &&
+           c.require(!interrupt || (state & kStiOrMovSs) == 0, "guest.interruptibility.interrupt", kField,
+                     "no external interrupt can be injected while STI or MOV SS blocks") &&
+           c.require(!nmi || (state & blocking::BLOCKING_BY_MOV_SS) == 0, "guest.interruptibility.nmi_mov_ss",
+                     kField, "no NMI can be injected while MOV SS blocks") &&
+           c.require((state & blocking::BLOCKING_BY_SMI) == 0, "guest.interruptibility.smi", kField,
+                     "SMIs block only in SMM") &&
+           c.require(!nmi || !virtual_nmis || (state & blocking::BLOCKING_BY_NMI) == 0,
+                     "guest.interruptibility.virtual_nmi", kField,
+                     "no NMI can be injected while virtual NMIs are blocked") &&
+           c.require((state & blocking::ENCLAVE_INTERRUPTION) == 0, "guest.interruptibility.enclave", kField,
+                     "there are no enclaves");
+}
+
+// BLD and RTM are features that this processor does not have.
+constexpr uint64_t kPendingReserved =
+    x86::pending_debug::kReserved | x86::pending_debug::BLD | x86::pending_debug::RTM;
+
+bool check_pending_debug(EntryChecker& c) {
+    const uint64_t pending = c.get(F::GUEST_PENDING_DEBUG_EXCEPTIONS);
+    if (!c.require((pending & kPendingReserved) == 0, "guest.pending_debug.reserved",
+                   F::GUEST_PENDING_DEBUG_EXCEPTIONS, "bits 11:4, 13, 15 and 63:16 must be 0"))
+        return false;
+    const bool halted = c.get32(F::GUEST_ACTIVITY_STATE) == static_cast<uint32_t>(ActivityState::HLT);
+    if (!halted && (c.get32(F::GUEST_INTERRUPTIBILITY_STATE) & kStiOrMovSs) == 0) return true;
+    const bool steps = (c.get(F::GUEST_RFLAGS) & x86::rflags::TF) != 0 &&
+                       (c.get(F::GUEST_IA32_DEBUGCTL) & x86::debugctl::BTF) == 0;
+    return c.require(((pending & x86::pending_debug::BS) != 0) == steps, "guest.pending_debug.bs",
+                     F::GUEST_PENDING_DEBUG_EXCEPTIONS,
+                     "while STI, MOV SS or HLT holds it off, BS must be set exactly if TF single-steps");
+}
+
+// Without VMCS shadowing the link pointer must name an ordinary VMCS, if any.
+bool check_link_pointer(EntryChecker& c) {
+    const uint64_t link = c.get(F::VMCS_LINK_POINTER);
+    if (link == ~uint64_t{0}) return true;
+    if (!c.require((link & 0xfff) == 0 && capability::fits_physical_width(link), "guest.link_pointer.address",
+                   F::VMCS_LINK_POINTER, "must be all ones, or 4-KiB aligned and within the physical width",
+                   kQualificationLinkPointer))
+        return false;
+    uint32_t header = ~uint32_t{0};
+    if (const uint8_t* bytes = c.memory.map(Hpa(link))) std::memcpy(&header, bytes, sizeof header);
+    return c.require(header == capability::kRevision, "guest.link_pointer.revision", F::VMCS_LINK_POINTER,
+                     "the VMCS that it names must have this processor's revision identifier",
+                     kQualificationLinkPointer);
+}
+
+}  // namespace
+
+bool check_guest_nonregister(EntryChecker& c) {
+    return check_activity(c) && check_interruptibility(c) && check_pending_debug(c) && check_link_pointer(c);
+}
+
+bool check_guest_pdptes(EntryChecker& c) {
+    constexpr uint64_t kReserved =
+        bit_range(2, 1) | bit_range(8, 5) | bit_range(63, capability::kPhysicalBits);
+    constexpr F kFields[] = {F::GUEST_PDPTE0, F::GUEST_PDPTE1, F::GUEST_PDPTE2, F::GUEST_PDPTE3};
+    const bool pae_paging = (c.get(F::GUEST_CR0) & x86::cr0::PG) != 0 &&
+                            (c.get(F::GUEST_CR4) & x86::cr4::PAE) != 0 && !c.ia32e_guest();
+    // Without EPT the PDPTEs come from memory: entry loads and checks them there.
+    if (!pae_paging || !c.vmcs.secondary().has(x86::SecondaryControls::ENABLE_EPT)) return true;
+    for (const F field : kFields) {
+        const uint64_t entry = c.get(field);
+        if (!c.require((entry & 1) == 0 || (entry & kReserved) == 0, "guest.pdpte.reserved", field,
+                       "bits 2:1, 8:5 and those beyond the physical-address width of a present PDPTE must be "
+                       "0",
+                       kQualificationPdpte))
+            return false;
+    }
+    return true;
+}
+
+}  // namespace vtless::sim

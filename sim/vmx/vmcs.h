@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// One VMCS as the processor holds it while it is active. SDM Vol. 3C "Virtual Machine Control Structures"
+// (25).
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "isa/addr.h"
+#include "isa/x86/vmx_controls.h"
+#include "sim/vmx/vmcs_layout.h"
+
+namespace vtless::sim {
+
+class Vmcs {
+  public:
+    explicit Vmcs(Hpa address) : address_(address) {}
+
+    Hpa address() const { return address_; }
+    bool launched() const { return launched_; }
+    void set_launched(bool value) { launched_ = value; }
+
+    // The stored value; of a live field only if it is not stale. No access rules: those are VmxOperation's.
+    uint64_t get(x86::VmcsField field) const { return data_[vmcs_slot(field)]; }
+    uint32_t get32(x86::VmcsField field) const { return static_cast<uint32_t>(get(field)); }
+    uint16_t get16(x86::VmcsField field) const { return static_cast<uint16_t>(get(field)); }
+    Hpa get_address(x86::VmcsField field) const { return Hpa(get(field)); }
+    uint64_t get_slot(unsigned slot) const { return data_[slot]; }
+    // The processor's own update: no check becomes necessary.
+    void set(x86::VmcsField field, uint64_t value) { data_[vmcs_slot(field)] = value; }
+    void set_slot(unsigned slot, uint64_t value) { data_[slot] = value; }
+
+    x86::PinControls pin() const { return {{get32(x86::VmcsField::PIN_BASED_VM_EXECUTION_CONTROLS)}}; }
+    x86::PrimaryControls primary() const {
+        return {{get32(x86::VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS)}};
+    }
+    // As if all zero unless the primary controls activate them.
+    x86::SecondaryControls secondary() const {
+        const bool active = primary().has(x86::PrimaryControls::ACTIVATE_SECONDARY_CONTROLS);
+        return {{active ? get32(x86::VmcsField::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS) : 0}};
+    }
+    x86::ExitControls exit_controls() const { return {{get32(x86::VmcsField::VM_EXIT_CONTROLS)}}; }
+    x86::EntryControls entry_controls() const { return {{get32(x86::VmcsField::VM_ENTRY_CONTROLS)}}; }
+
+    // Check groups that the next VM entry has to run.
+    CheckGroups unchecked() const { return unchecked_; }
+    void mark_unchecked(CheckGroups groups) { unchecked_ = static_cast<CheckGroups>(unchecked_ | groups); }
+    void mark_checked(x86::SecondaryControls with) {
+        unchecked_ = 0;
+        checked_with_ = with;
+    }
+    // The secondary controls of the last entry whose checks passed.
+    x86::SecondaryControls checked_with() const { return checked_with_; }
+
+    // Live fields that the engine has and this copy has not, and those written here since the engine last
+    // had them. A field is never both.
+    LiveMask stale = 0;
+    LiveMask dirty = kAllLive;
+
+  private:
+    std::array<uint64_t, kVmcsSlots> data_{};
+    Hpa address_;
+    bool launched_ = false;
+    CheckGroups unchecked_ = kAllCheckGroups;
+    x86::SecondaryControls checked_with_{};
+};
+
+}  // namespace vtless::sim

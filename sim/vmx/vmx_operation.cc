@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include "sim/vmx/vmx_operation.h"
+
+#include "sim/vmx/capability.h"
+
+namespace vtless::sim {
+
+using x86::Vector;
+using x86::VmInstructionError;
+using x86::VmxStatus;
+
+namespace {
+
+// The part of VMXON and of the other instructions that asks for the right mode. SDM Vol. 3C 31.3.
+bool mode_allows_vmx(const RootState& root) {
+    if ((root.cr0 & x86::cr0::PE) == 0) return false;
+    return !root.ia32e() || root.segment(x86::SegmentRegister::CS).rights.long_mode();
+}
+
+}  // namespace
+
+VmxStatus VmxOperation::fail(VmInstructionError error) {
+    if (current_ == nullptr) return VmxStatus::fail_invalid();
+    current_->set(x86::VmcsField::VM_INSTRUCTION_ERROR, static_cast<uint32_t>(error));
+    return VmxStatus::fail_valid(error);
+}
+
+VmxStatus VmxOperation::check_in_operation() const {
+    if (!on_ || !mode_allows_vmx(*root_)) return VmxStatus::fault(Vector::UD);
+    return VmxStatus::succeed();
+}
+
+// 4-KiB aligned and within the physical-address width. An address without RAM behind it would be an access to
+// nothing: it is treated alike.
+bool VmxOperation::valid_region(Hpa region) const {
+    return region.page_offset() == 0 && capability::fits_physical_width(region.value()) &&
+           memory_->contains(region, HostMemory::kFrameSize);
+}
+
+VmxStatus VmxOperation::vmxon(Hpa region) {
+    if (!mode_allows_vmx(*root_) || (root_->cr4 & x86::cr4::VMXE) == 0) return VmxStatus::fault(Vector::UD);
+    if (on_) return fail(VmInstructionError::VMXON_IN_VMX_ROOT);
+    constexpr uint64_t kNeeded = x86::feature_control::LOCK | x86::feature_control::VMX_OUTSIDE_SMX;
+    if (!x86::meets_fixed_bits(root_->cr0, capability::kCr0Fixed0, capability::kCr0Fixed1) ||
+        !x86::meets_fixed_bits(root_->cr4, capability::kCr4Fixed0, capability::kCr4Fixed1) ||
+        (feature_control_ & kNeeded) != kNeeded) {
+        return VmxStatus::fault(Vector::GP);
+    }
+    if (!valid_region(region) || store_.header(region) != capability::kRevision)
+        return VmxStatus::fail_invalid();
+    on_ = true;
+    vmxon_region_ = region;
+    current_ = nullptr;
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::vmxoff() {
+    if (const auto status = check_in_operation(); !status.ok()) return status;
+    if (current_ != nullptr) save(*current_);
+    on_ = false;
+    current_ = nullptr;
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::vmclear(Hpa region) {
+    if (const auto status = check_in_operation(); !status.ok()) return status;
+    if (!valid_region(region)) return fail(VmInstructionError::VMCLEAR_INVALID_PHYSICAL_ADDRESS);
+    if (region == vmxon_region_) return fail(VmInstructionError::VMCLEAR_VMXON_POINTER);
+    if (Vmcs* vmcs = store_.find(region)) {
+        save(*vmcs);
+        if (vmcs == current_) current_ = nullptr;
+    }
+    store_.clear(region);
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::vmptrld(Hpa region) {
+    if (const auto status = check_in_operation(); !status.ok()) return status;
+    if (!valid_region(region)) return fail(VmInstructionError::VMPTRLD_INVALID_PHYSICAL_ADDRESS);
+    if (region == vmxon_region_) return fail(VmInstructionError::VMPTRLD_VMXON_POINTER);
+    // The shadow-VMCS indicator is bit 31: without VMCS shadowing it is an incorrect revision as well.
+    if (store_.header(region) != capability::kRevision)
+        return fail(VmInstructionError::VMPTRLD_INCORRECT_REVISION);
+    current_ = &store_.activate(region);
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::vmptrst(Hpa& region) {
+    if (const auto status = check_in_operation(); !status.ok()) return status;
+    region = current_ == nullptr ? Hpa(~uint64_t{0}) : current_->address();
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::check_vmread(x86::VmcsField field) {
+    if (const auto status = check_in_operation(); !status.ok()) return status;
+    if (current_ == nullptr) return VmxStatus::fail_invalid();
+    const uint32_t raw = x86::encoding(field);
+    const bool high_of_other_width = x86::access_high(field) && x86::width(field) != x86::VmcsWidth::BITS64;
+    if ((raw & kVmcsEncodingReserved) != 0 || high_of_other_width || !vmcs_field_info(field).supported)
+        return fail(VmInstructionError::UNSUPPORTED_VMCS_COMPONENT);
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::check_vmwrite(x86::VmcsField field) {
+    if (const auto status = check_vmread(field); !status.ok()) return status;
+    constexpr bool kAnyField = (capability::kMisc & x86::VmxMisc::kVmwriteAnyField) != 0;
+    if (!kAnyField && vmcs_field_info(field).read_only)
+        return fail(VmInstructionError::VMWRITE_READ_ONLY_COMPONENT);
+    return VmxStatus::succeed();
+}
+
+}  // namespace vtless::sim

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// VMX operation: the current VMCS, and the instructions that do not enter a guest, with every numbered error.
+// SDM Vol. 3C "VMX Instruction Reference" (31). The references to operands are by value: instructions that
+// run inside the simulator decode to the same calls.
+#pragma once
+
+#include <cstdint>
+
+#include "isa/x86/vmcs_field.h"
+#include "isa/x86/vmx_status.h"
+#include "sim/vmx/root_state.h"
+#include "sim/vmx/vmcs_store.h"
+
+namespace vtless::sim {
+
+class VmxOperation {
+  public:
+    // Called with the VMCS that is about to leave the processor or to be copied from, so that guest state
+    // that still lives in the engine is saved to it.
+    using SaveLiveState = void (*)(void* context, Vmcs& vmcs);
+
+    VmxOperation(HostMemory& memory, RootState& root) : memory_(&memory), root_(&root), store_(memory) {}
+
+    void on_save_live_state(SaveLiveState callback, void* context) {
+        save_ = callback;
+        save_context_ = context;
+    }
+    // IA32_FEATURE_CONTROL, which VMXON looks at.
+    void set_feature_control(uint64_t value) { feature_control_ = value; }
+    uint64_t feature_control() const { return feature_control_; }
+
+    bool on() const { return on_; }
+    Vmcs* current() const { return current_; }
+
+    x86::VmxStatus vmxon(Hpa region);
+    x86::VmxStatus vmxoff();
+    x86::VmxStatus vmclear(Hpa region);
+    x86::VmxStatus vmptrld(Hpa region);
+    x86::VmxStatus vmptrst(Hpa& region);
+
+    // The rules of access: which error, if any, VMREAD and VMWRITE of the field end with.
+    x86::VmxStatus check_vmread(x86::VmcsField field);
+    x86::VmxStatus check_vmwrite(x86::VmcsField field);
+
+    // VMfailValid with the number in the VM-instruction error field, or VMfailInvalid without a current VMCS.
+    x86::VmxStatus fail(x86::VmInstructionError error);
+    // What every VMX instruction but VMXON starts with.
+    x86::VmxStatus check_in_operation() const;
+
+  private:
+    bool valid_region(Hpa region) const;
+    void save(Vmcs& vmcs) const {
+        if (save_ != nullptr) save_(save_context_, vmcs);
+    }
+
+    HostMemory* memory_;
+    RootState* root_;
+    VmcsStore store_;
+    SaveLiveState save_ = nullptr;
+    void* save_context_ = nullptr;
+    Vmcs* current_ = nullptr;
+    Hpa vmxon_region_;
+    uint64_t feature_control_ = 0;
+    bool on_ = false;
+};
+
+}  // namespace vtless::sim
