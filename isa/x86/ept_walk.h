@@ -33,7 +33,8 @@ inline EptWalk ept_walk(Eptp eptp, Gpa gpa, const EptFeatures& features, ReadEnt
     uint64_t table = eptp.root();
     for (;; --level) {
         result.level = static_cast<uint8_t>(level);
-        const uint64_t entry = read_entry(level, Hpa(table + ept::table_index(level, gpa.value()) * uint64_t{8}));
+        const uint64_t entry =
+            read_entry(level, Hpa(table + ept::table_index(level, gpa.value()) * uint64_t{8}));
         rights &= entry;
         if (!ept::is_present(entry, features)) return result.end = EptWalk::End::NOT_PRESENT, result;
         if (ept::is_misconfigured(level, entry, features))

@@ -13,7 +13,8 @@ namespace vtless::sim {
 
 Expected<HostMemory, int> HostMemory::create(uint64_t size) {
     if (size % kFrameSize != 0 || size < 2 * kFrameSize || size > SIZE_MAX) return Unexpected(EINVAL);
-    void* base = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* base =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) return Unexpected(errno);
     return HostMemory(static_cast<uint8_t*>(base), size);
 }

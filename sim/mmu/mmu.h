@@ -3,6 +3,7 @@
 // SDM Vol. 3A "Paging" (4), Vol. 3C "The Extended Page Table Mechanism (EPT)" (29.3).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -11,12 +12,14 @@
 #include "sim/mmu/access.h"
 #include "sim/mmu/host_memory.h"
 #include "sim/mmu/tlb.h"
+#include "sim/mmu/walker.h"
 
 namespace vtless::sim {
 
 struct MmuConfig {
     unsigned physical_address_bits = 40;  // MAXPHYADDR, 32 to 52
-    bool one_gib_pages = true;            // of the guest's paging; EPT's are always there
+    bool guest_1g_pages = true;
+    bool ept_execute_only = true;
 };
 
 // The TLB is unbounded and changes only by accesses and flushes of the guest, never by the engine's need to
@@ -33,7 +36,8 @@ class Mmu {
     HostMemory& memory() const { return *memory_; }
     const MmuConfig& config() const { return config_; }
 
-    // Neither call flushes, but for set_ept with another EPTP, whose mappings are others.
+    // Neither call flushes, but for set_ept with another EPTP, whose mappings are others. The EPTP is one
+    // that VM entry accepts: 4 or 5 levels.
     void set_paging(const PagingState& paging);
     const PagingState& paging() const { return paging_; }
     void set_ept(std::optional<uint64_t> eptp);
@@ -64,10 +68,10 @@ class Mmu {
     bool pdptes_valid(const std::array<uint64_t, 4>& pdptes) const;
 
     // Architectural flushes.
-    void flush_all();              // global pages as well
-    void flush_non_global();       // MOV to CR3
-    void flush_page(Gva gva);      // INVLPG: all of a large page, global or not
-    void flush_guest_physical();   // INVEPT
+    void flush_all();             // global pages as well
+    void flush_non_global();      // MOV to CR3
+    void flush_page(Gva gva);     // INVLPG: all of a large page, global or not
+    void flush_guest_physical();  // INVEPT
     // Changes with each flush.
     uint64_t generation() const { return generation_; }
 
@@ -78,17 +82,33 @@ class Mmu {
     };
     const Counters& counters() const { return counters_; }
 
-  private:
-    friend class Walker;
+    // What set_paging made of the registers.
+    x86::PagingMode paging_mode() const { return mode_; }
+    const GuestProtection& protection() const { return protection_; }
+    const x86::PagingFeatures& paging_features() const { return paging_features_; }
+    const x86::EptFeatures& ept_features() const { return ept_features_; }
 
-    MmuFault fill(Gva gva, Access access, TlbEntry& entry);
-    MmuFault check(const TlbEntry& entry, Gva gva, Access access) const;
-    Translation answer(const TlbEntry& entry, Gva gva, Access access) const;
-    bool canonical(Gva& gva) const;
+  private:
+    // A run of bytes on at most two pages.
+    struct Span {
+        size_t first_bytes = 0;
+        Translation first;
+        Translation second;
+    };
+
+    MmuFault normalize(Gva& gva) const;
+    bool suffices(const TlbEntry& entry, Access access) const;
+    void answer(const TlbEntry& entry, Gva gva, Access access, Translation& out) const;
+    MmuFault walk_and_cache(Gva gva, Access access, Translation& out);
+    MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);
 
     HostMemory* memory_;
     MmuConfig config_;
     PagingState paging_;
+    x86::PagingMode mode_ = x86::PagingMode::NONE;
+    GuestProtection protection_;
+    x86::PagingFeatures paging_features_;
+    x86::EptFeatures ept_features_;
     std::optional<uint64_t> eptp_;
     Tlb tlb_;
     uint64_t generation_ = 1;

@@ -21,7 +21,8 @@ void Tlb::store(const TlbEntry& entry) {
     if (used_ * 2 >= slots_.size()) rebuild();
     TlbEntry* reusable = nullptr;
     size_t slot = hash(entry.page);
-    for (; slots_[slot].stamp != TlbEntry::kFree && slots_[slot].page != entry.page; slot = (slot + 1) & mask_) {
+    for (; slots_[slot].stamp != TlbEntry::kFree && slots_[slot].page != entry.page;
+         slot = (slot + 1) & mask_) {
         if (reusable == nullptr && !valid(slots_[slot])) reusable = &slots_[slot];
     }
     TlbEntry* target = &slots_[slot];

@@ -6,30 +6,31 @@
 #include <cstdint>
 #include <vector>
 
+#include "isa/bits.h"
+
 namespace vtless::sim {
 
 // One 4 KiB page: what both levels of translation say of it, not what one access may do.
 struct TlbEntry {
-    enum Right : uint64_t {
-        kUser = 1 << 0,
-        kWritable = 1 << 1,    // guest's R/W
-        kExecutable = 1 << 2,  // guest's XD clear
-        kDirty = 1 << 3,       // guest's dirty bit is set, or there is none
-        kEptRead = 1 << 4,
-        kEptWrite = 1 << 5,
-        kEptExecute = 1 << 6,
-        kEptDirty = 1 << 7,  // as kDirty
-        kGlobal = 1 << 8,
-        kBacked = 1 << 9,
-    };
+    // Rights.
+    static constexpr uint64_t kUser = bit(0);
+    static constexpr uint64_t kWritable = bit(1);    // guest's R/W
+    static constexpr uint64_t kExecutable = bit(2);  // guest's XD clear
+    static constexpr uint64_t kDirty = bit(3);       // guest's dirty bit is set, or there is none
+    static constexpr uint64_t kEptRead = bit(4);
+    static constexpr uint64_t kEptWrite = bit(5);
+    static constexpr uint64_t kEptExecute = bit(6);
+    static constexpr uint64_t kEptDirty = bit(7);  // as kDirty
+    static constexpr uint64_t kGlobal = bit(8);
+    static constexpr uint64_t kBacked = bit(9);
     static constexpr uint64_t kPageMask = ~uint64_t{0xfff};
     static constexpr uint64_t kFree = 0;    // stamp of a slot never used
     static constexpr uint64_t kErased = 1;  // older than every floor
 
-    uint64_t page = 0;          // linear page number
-    uint64_t gpa_rights = 0;    // guest-physical page, rights in bits 11:0
-    uint64_t hpa_shifts = 0;    // host-physical page, guest's page shift in bits 5:0, EPT's in bits 11:6
-    uint64_t stamp = kFree;         // when it was filled; kFree, kErased
+    uint64_t page = 0;        // linear page number
+    uint64_t gpa_rights = 0;  // guest-physical page, rights in bits 11:0
+    uint64_t hpa_shifts = 0;  // host-physical page, guest's page shift in bits 5:0, EPT's in bits 11:6
+    uint64_t stamp = kFree;   // when it was filled; kFree, kErased
 
     bool has(uint64_t rights) const { return (gpa_rights & rights) == rights; }
     uint64_t gpa_page() const { return gpa_rights & kPageMask; }

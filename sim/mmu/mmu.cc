@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+#include "sim/mmu/mmu.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "isa/check.h"
+
+namespace vtless::sim {
+
+namespace {
+
+// Both halves of a run of bytes, moved by `move(host bytes or nullptr, offset, count)`.
+template <class Move>
+void move_halves(const Translation& first, const Translation& second, size_t first_bytes, size_t bytes,
+                 const HostMemory& memory, const Move& move) {
+    move(first.backed ? memory.base() + first.hpa.value() : nullptr, size_t{0}, first_bytes);
+    if (first_bytes < bytes)
+        move(second.backed ? memory.base() + second.hpa.value() : nullptr, first_bytes, bytes - first_bytes);
+}
+
+}  // namespace
+
+Mmu::Mmu(HostMemory& memory, const MmuConfig& config) : memory_(&memory), config_(config) {
+    VTLESS_CHECK(config.physical_address_bits >= 32 && config.physical_address_bits <= 52);
+    ept_features_.physical_bits = config.physical_address_bits;
+    ept_features_.execute_only = config.ept_execute_only;
+    set_paging({});
+}
+
+void Mmu::set_paging(const PagingState& paging) {
+    paging_ = paging;
+    mode_ = x86::paging_mode(paging.cr0, paging.cr4, paging.efer);
+    protection_ = GuestProtection::of(paging);
+    paging_features_.physical_bits = config_.physical_address_bits;
+    paging_features_.page_1g = config_.guest_1g_pages;
+    paging_features_.nxe = (paging.efer & x86::efer::NXE) != 0;
+    paging_features_.pse = (paging.cr4 & x86::cr4::PSE) != 0;
+}
+
+void Mmu::set_ept(std::optional<uint64_t> eptp) {
+    if (eptp == eptp_) return;
+    VTLESS_CHECK(!eptp || x86::Eptp{*eptp}.walk_length() == 4 || x86::Eptp{*eptp}.walk_length() == 5);
+    eptp_ = eptp;
+    flush_all();
+}
+
+unsigned Mmu::linear_address_bits() const {
+    if ((paging_.efer & x86::efer::LMA) == 0) return 32;
+    return (paging_.cr4 & x86::cr4::LA57) != 0 ? 57 : 48;
+}
+
+MmuFault Mmu::normalize(Gva& gva) const {
+    const unsigned bits = linear_address_bits();
+    if (bits == 32) {
+        gva = Gva(gva.value() & 0xffffffff);
+    } else if (!is_canonical(gva.value(), bits)) {
+        MmuFault fault;
+        fault.kind = MmuFault::Kind::NonCanonical;
+        fault.gva = gva;
+        return fault;
+    }
+    return {};
+}
+
+// Whether the cached answer permits the access without a walk.
+bool Mmu::suffices(const TlbEntry& entry, Access access) const {
+    static constexpr uint64_t kNeeded[] = {TlbEntry::kEptRead,
+                                           TlbEntry::kEptWrite | TlbEntry::kDirty | TlbEntry::kEptDirty,
+                                           TlbEntry::kEptExecute};
+    return entry.has(kNeeded[static_cast<size_t>(access.type)]) && protection_.allows(entry, access);
+}
+
+void Mmu::answer(const TlbEntry& entry, Gva gva, Access access, Translation& out) const {
+    const auto may = [&](AccessType type) {
+        return suffices(entry, {type, access.user, access.ac_flag, access.implicit});
+    };
+    out.hpa = Hpa(entry.hpa_page() | gva.page_offset());
+    out.gpa = Gpa(entry.gpa_page() | gva.page_offset());
+    out.writable = may(AccessType::Write);
+    out.executable = may(AccessType::Fetch);
+    out.user = entry.has(TlbEntry::kUser);
+    out.backed = entry.has(TlbEntry::kBacked);
+    out.page_size = bit(std::min(entry.guest_shift(), entry.ept_shift()));
+}
+
+MmuFault Mmu::translate(Gva gva, Access access, Translation& out) {
+    if (const MmuFault fault = normalize(gva)) return fault;
+    const TlbEntry* hit = tlb_.find(gva.frame_number());
+    if (hit == nullptr || !suffices(*hit, access)) return walk_and_cache(gva, access, out);
+    answer(*hit, gva, access, out);
+    return {};
+}
+
+MmuFault Mmu::walk_and_cache(Gva gva, Access access, Translation& out) {
+    Walker walker(*this, Walker::Update::Yes);
+    TlbEntry entry;
+    const MmuFault fault = walker.linear(gva, access, entry);
+    ++counters_.walks;
+    counters_.references += walker.references();
+    if (fault) {
+        // A fault drops what was cached for the address: SDM Vol. 3A 4.10.4.1, Vol. 3C 29.4.3.1.
+        tlb_.erase(gva.frame_number());
+        return fault;
+    }
+    tlb_.insert(entry);
+    answer(entry, gva, access, out);
+    return {};
+}
+
+MmuFault Mmu::probe(Gva gva, Access access, Translation& out) const {
+    if (const MmuFault fault = normalize(gva)) return fault;
+    Walker walker(*this, Walker::Update::No);
+    TlbEntry entry;
+    if (const MmuFault fault = walker.linear(gva, access, entry)) return fault;
+    entry.gpa_rights |= TlbEntry::kDirty | TlbEntry::kEptDirty;
+    answer(entry, gva, access, out);
+    return {};
+}
+
+MmuFault Mmu::translate_physical(Gpa gpa, AccessType type, Translation& out) {
+    Walker walker(*this, Walker::Update::Yes);
+    TlbEntry entry;
+    const MmuFault fault = walker.physical(gpa, type, entry);
+    counters_.references += walker.references();
+    if (!fault) answer(entry, Gva(gpa.value()), Access::supervisor(type), out);
+    return fault;
+}
+
+MmuFault Mmu::probe_physical(Gpa gpa, AccessType type, Translation& out) const {
+    Walker walker(*this, Walker::Update::No);
+    TlbEntry entry;
+    const MmuFault fault = walker.physical(gpa, type, entry);
+    if (!fault) answer(entry, Gva(gpa.value()), Access::supervisor(type), out);
+    return fault;
+}
+
+MmuFault Mmu::translate_span(Gva gva, size_t bytes, Access access, Span& out) {
+    VTLESS_CHECK(bytes <= kMaxAccess);
+    out.first_bytes = std::min<size_t>(bytes, HostMemory::kFrameSize - gva.page_offset());
+    if (const MmuFault fault = translate(gva, access, out.first)) return fault;
+    if (out.first_bytes == bytes) return {};
+    return translate(gva + out.first_bytes, access, out.second);
+}
+
+MmuFault Mmu::read(Gva gva, std::span<std::byte> bytes, Access access) {
+    Span span;
+    if (const MmuFault fault = translate_span(gva, bytes.size(), access, span)) return fault;
+    move_halves(span.first, span.second, span.first_bytes, bytes.size(), *memory_,
+                [&](const uint8_t* host, size_t offset, size_t count) {
+                    if (host != nullptr) {
+                        std::memcpy(bytes.data() + offset, host, count);
+                    } else {
+                        std::memset(bytes.data() + offset, 0xff, count);
+                    }
+                });
+    return {};
+}
+
+MmuFault Mmu::write(Gva gva, std::span<const std::byte> bytes, Access access) {
+    Span span;
+    if (const MmuFault fault = translate_span(gva, bytes.size(), access, span)) return fault;
+    move_halves(span.first, span.second, span.first_bytes, bytes.size(), *memory_,
+                [&](uint8_t* host, size_t offset, size_t count) {
+                    if (host == nullptr) return;
+                    memory_->note_write(Hpa(static_cast<uint64_t>(host - memory_->base())), count);
+                    std::memcpy(host, bytes.data() + offset, count);
+                });
+    return {};
+}
+
+MmuFault Mmu::fetch(Gva gva, std::span<std::byte> bytes, Access access, size_t& fetched) {
+    VTLESS_CHECK(bytes.size() <= kMaxAccess);
+    fetched = 0;
+    const size_t first = std::min<size_t>(bytes.size(), HostMemory::kFrameSize - gva.page_offset());
+    if (const MmuFault fault = read(gva, bytes.first(first), access)) return fault;
+    fetched = first;
+    if (first == bytes.size()) return {};
+    if (const MmuFault fault = read(gva + first, bytes.subspan(first), access)) return fault;
+    fetched = bytes.size();
+    return {};
+}
+
+MmuFault Mmu::read_pdptes(uint64_t cr3, std::array<uint64_t, 4>& pdptes) {
+    const Gpa table(x86::root_table(x86::PagingMode::PAE, cr3));
+    Translation translation;
+    if (const MmuFault fault = translate_physical(table, AccessType::Read, translation)) return fault;
+    if (translation.backed) {
+        std::memcpy(pdptes.data(), memory_->base() + translation.hpa.value(), sizeof(pdptes));
+    } else {
+        pdptes.fill(~uint64_t{0});
+    }
+    return {};
+}
+
+bool Mmu::pdptes_valid(const std::array<uint64_t, 4>& pdptes) const {
+    const uint64_t reserved = x86::pae_pdpte_reserved(config_.physical_address_bits);
+    return std::none_of(pdptes.begin(), pdptes.end(), [reserved](uint64_t pdpte) {
+        return (pdpte & x86::pte::P) != 0 && (pdpte & reserved) != 0;
+    });
+}
+
+void Mmu::flush_all() {
+    tlb_.flush_all();
+    ++generation_;
+}
+
+void Mmu::flush_non_global() {
+    tlb_.flush_non_global();
+    ++generation_;
+}
+
+void Mmu::flush_page(Gva gva) {
+    if (!normalize(gva)) tlb_.flush_page(gva.frame_number());
+    ++generation_;
+}
+
+void Mmu::flush_guest_physical() { flush_all(); }
+
+}  // namespace vtless::sim

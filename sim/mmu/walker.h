@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// One two-dimensional walk: the guest's tables, each of whose entries EPT translates, then the page itself.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "isa/x86/ept_walk.h"
+#include "isa/x86/guest_walk.h"
+#include "sim/mmu/access.h"
+#include "sim/mmu/host_memory.h"
+#include "sim/mmu/tlb.h"
+
+namespace vtless::sim {
+
+class Mmu;
+
+// Whether the guest's paging lets the access through. Rights are TlbEntry's.
+struct GuestProtection {
+    bool paging = false;
+    bool write_protect = false;  // CR0.WP
+    bool smep = false;
+    bool smap = false;
+    bool fetch_in_error_code = false;  // SDM Vol. 3A "Page-Fault Exceptions" (4.7), I/D flag
+
+    static GuestProtection of(const PagingState& paging);
+    bool allows(const TlbEntry& entry, Access access) const;
+    uint32_t error_code(Access access, uint32_t cause) const;
+};
+
+// Lives for one walk. Entries are read straight from host memory; accessed and dirty bits are set only with
+// `update`, and only once the guest's paging permits the access, top level first.
+class Walker {
+  public:
+    enum class Update : bool { No, Yes };
+
+    Walker(const Mmu& mmu, Update update);
+
+    MmuFault linear(Gva gva, Access access, TlbEntry& entry);
+    // The qualification's bits 7 and 8 stay clear.
+    MmuFault physical(Gpa gpa, AccessType type, TlbEntry& entry);
+    uint64_t references() const { return references_; }
+
+  private:
+    struct Nested {
+        Hpa hpa;
+        uint8_t rights = 0;  // x86::ept::RWX
+        uint8_t shift = 12;
+        bool dirty = true;
+    };
+    struct GuestStep {
+        uint64_t entry = 0;
+        Gpa gpa;
+        Hpa hpa;
+        uint8_t ept_rights = 0;
+    };
+
+    bool nested(Gpa gpa, uint64_t want, Nested& out);
+    void set_ept_flags(unsigned leaf_level, bool write);
+    bool read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry);
+    bool set_guest_flags(unsigned leaf_level, bool write);
+    bool finish(Gpa gpa, AccessType type, TlbEntry& entry);
+    bool refuse(MmuFault::Kind kind, Gpa gpa, uint64_t qualification);
+
+    const Mmu& mmu_;
+    const HostMemory& memory_;
+    const bool update_;
+    x86::Eptp eptp_;
+    bool ept_enabled_;
+    unsigned top_level_ = 0;  // of the guest's walk in memory
+    unsigned guest_entry_bytes_ = 8;
+    uint64_t references_ = 0;
+    MmuFault fault_;
+    std::array<GuestStep, 6> guest_steps_;  // by level
+    std::array<uint64_t, 6> ept_entries_;   // of the nested walk under way, by level
+    std::array<Hpa, 6> ept_addresses_;
+};
+
+}  // namespace vtless::sim
