@@ -37,6 +37,8 @@ function(vtless_install_package)
     install(TARGETS vtless RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()
   vtless_component_table(VTLESS_COMPONENT_TABLE)
+  get_property(VTLESS_COMPONENTS GLOBAL PROPERTY VTLESS_LIBRARIES)
+  list(JOIN VTLESS_COMPONENTS ", " VTLESS_COMPONENTS)
   configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/vtlessConfig.cmake.in
     ${PROJECT_BINARY_DIR}/vtlessConfig.cmake INSTALL_DESTINATION ${VTLESS_PACKAGE_DIR})
   write_basic_package_version_file(${PROJECT_BINARY_DIR}/vtlessConfigVersion.cmake COMPATIBILITY SameMinorVersion)

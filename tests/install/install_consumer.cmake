@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Installs this build into a prefix of its own, and builds and runs a project that knows only that prefix.
+# Installs this build into a prefix of its own, and builds and runs projects that know only that prefix.
+
+# run(COMMAND...): fails with all it printed; `said` is that otherwise.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
   if(NOT status EQUAL 0)
@@ -9,27 +11,42 @@ function(run)
   set(said "${said}" PARENT_SCOPE)
 endfunction()
 
+# project_using(NAME "components"): a program linked with these components, and nothing of its own.
+function(project_using name components)
+  string(REGEX REPLACE "([^ ]+)" "vtless::\\1" targets "${components}")
+  file(WRITE ${SCRATCH}/${name}/main.cc "int main() {}\n")
+  file(WRITE ${SCRATCH}/${name}/CMakeLists.txt
+    "cmake_minimum_required(VERSION 3.20)\nproject(${name} LANGUAGES CXX)\n"
+    "find_package(vtless REQUIRED COMPONENTS ${components})\n"
+    "add_executable(${name} main.cc)\ntarget_link_libraries(${name} PRIVATE ${targets})\n")
+endfunction()
+
 file(REMOVE_RECURSE ${SCRATCH})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${SCRATCH}/prefix)
-run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${SCRATCH}/build -G Ninja
-  -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_PREFIX_PATH=${SCRATCH}/prefix
-  -D CMAKE_DISABLE_FIND_PACKAGE_Unicorn=ON -D CMAKE_DISABLE_FIND_PACKAGE_Capstone=ON
+set(configure ${CMAKE_COMMAND} -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_COMPILER=${COMPILER}
+  -D CMAKE_CXX_FLAGS=${FLAGS})
+set(installed -D CMAKE_PREFIX_PATH=${SCRATCH}/prefix)
+set(no_packages -D CMAKE_DISABLE_FIND_PACKAGE_Unicorn=ON -D CMAKE_DISABLE_FIND_PACKAGE_Capstone=ON
   -D CMAKE_DISABLE_FIND_PACKAGE_fmt=ON)
+
+run(${configure} ${installed} ${no_packages} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${SCRATCH}/build)
 run(${CMAKE_COMMAND} --build ${SCRATCH}/build)
 run(${SCRATCH}/build/consumer)
 if(NOT said MATCHES "called and halted")
   message(FATAL_ERROR "the consumer printed '${said}'")
 endif()
 
-# A component that is there but stands on something missing, and one that is not there at all.
-foreach(component sim no-such-thing)
-  file(WRITE ${SCRATCH}/${component}/CMakeLists.txt
-    "cmake_minimum_required(VERSION 3.20)\nproject(x LANGUAGES CXX)\nfind_package(vtless REQUIRED COMPONENTS ${component})\n")
-  execute_process(
-    COMMAND ${CMAKE_COMMAND} -S ${SCRATCH}/${component} -B ${SCRATCH}/${component}/build -G Ninja
-      -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_PREFIX_PATH=${SCRATCH}/prefix -D CMAKE_DISABLE_FIND_PACKAGE_Unicorn=ON
-    RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
-  if(status EQUAL 0)
-    message(FATAL_ERROR "component ${component} was found without what it needs")
-  endif()
-endforeach()
+# Each component brings what it stands on, where that is to be had.
+project_using(everything "${COMPONENTS}")
+run(${configure} "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix\;${DEPS_PREFIX}"
+  -S ${SCRATCH}/everything -B ${SCRATCH}/everything/build)
+run(${CMAKE_COMMAND} --build ${SCRATCH}/everything/build)
+run(${SCRATCH}/everything/build/everything)
+
+# One that does not exist is refused.
+project_using(missing no-such-component)
+execute_process(COMMAND ${configure} ${installed} -S ${SCRATCH}/missing -B ${SCRATCH}/missing/build
+  RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+if(status EQUAL 0 OR NOT said MATCHES "vtless has no component no-such-component")
+  message(FATAL_ERROR "a component that does not exist was found:\n${said}")
+endif()
