@@ -102,6 +102,7 @@ TEST_F(CurrentVCpuTest, RunningItselfInsideItsRunIsRefused) {
     EXPECT_TRUE(vcpu.run());
     EXPECT_EQ(vcpu.state(), S::Invalid);
 
+    log.during = nullptr;
     auto mild = make_vcpu<policy::Successor>(cpu, log, S::Ready);
     log.during = [&](const std::string&) { EXPECT_EQ(mild.run().error().code, VCpuErrc::BadState); };
     EXPECT_TRUE(mild.run());
