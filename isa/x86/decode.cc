@@ -256,10 +256,9 @@ class Decoder {
         return with_immediate(op, operand_bytes(opcode), opcode == 0x83 ? 1u : 4u);
     }
 
-    // ARPL outside 64-bit mode.
+    // ARPL outside 64-bit mode. With a 16-bit register, manuals disagree on how much memory is read.
     bool move_sign_extended_doubleword() {
-        if (!is_64()) return false;
-        return extending_load(MemoryOp::MOVSX, operand_bytes() == 2 ? uint8_t{2} : uint8_t{4});
+        return is_64() && operand_bytes() != 2 && extending_load(MemoryOp::MOVSX, 4);
     }
 
     bool extending_load(MemoryOp op, uint8_t memory_bytes) {

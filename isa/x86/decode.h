@@ -19,7 +19,7 @@ inline constexpr size_t kMaxInstructionBytes = 15;
 // Of the code segment: L, or else D.
 enum class CodeMode : uint8_t { BITS16, BITS32, BITS64 };
 
-// ADD to CMP are in the order of their opcodes. MOVSXD is MOVSX of four bytes (of two with a 66 prefix).
+// ADD to CMP are in the order of their opcodes. MOVSXD is MOVSX of four bytes.
 // clang-format off
 enum class MemoryOp : uint8_t {
     ADD, OR, ADC, SBB, AND, SUB, XOR, CMP,
@@ -44,8 +44,8 @@ enum class Repeat : uint8_t { NONE, REPE, REPNE };
 
 struct MemoryOperand {
     SegmentRegister segment = SegmentRegister::DS;
-    std::optional<Gpr> base;
-    std::optional<Gpr> index;
+    std::optional<Gpr> base = std::nullopt;
+    std::optional<Gpr> index = std::nullopt;
     uint8_t scale = 1;
     uint8_t address_bytes = 8;  // 2, 4 or 8: the effective address is cut to this
     bool rip_relative = false;

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The same as decode_vs_capstone_test, over millions: about four seconds a mode.
+#include <gtest/gtest.h>
+
+#include "tests/isa/support/decode_judge.h"
+
+namespace vtless::tests {
+namespace {
+
+class DecodeVersusCapstoneFuzz : public testing::TestWithParam<x86::CodeMode> {};
+
+TEST_P(DecodeVersusCapstoneFuzz, AgreesOnEveryEncoding) {
+    const JudgeResult result = judge_decoder(GetParam(), 2'000'000, 2);
+    for (const auto& difference : result.differences) ADD_FAILURE() << difference;
+    EXPECT_GT(result.decoded, result.encodings / 3);
+    for (const auto& [reason, count] : result.excluded)
+        EXPECT_LT(count, result.encodings / 100) << "excluded: " << reason;
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, DecodeVersusCapstoneFuzz,
+                         testing::Values(x86::CodeMode::BITS16, x86::CodeMode::BITS32,
+                                         x86::CodeMode::BITS64));
+
+}  // namespace
+}  // namespace vtless::tests
