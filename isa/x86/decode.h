@@ -19,6 +19,11 @@ inline constexpr size_t kMaxInstructionBytes = 15;
 // Of the code segment: L, or else D.
 enum class CodeMode : uint8_t { BITS16, BITS32, BITS64 };
 
+constexpr const char* name(CodeMode mode) {
+    constexpr const char* kNames[] = {"BITS16", "BITS32", "BITS64"};
+    return kNames[static_cast<unsigned>(mode)];
+}
+
 // ADD to CMP are in the order of their opcodes. MOVSXD is MOVSX of four bytes.
 // clang-format off
 enum class MemoryOp : uint8_t {

@@ -18,8 +18,8 @@ TEST_P(DecodeVersusCapstoneFuzz, AgreesOnEveryEncoding) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, DecodeVersusCapstoneFuzz,
-                         testing::Values(x86::CodeMode::BITS16, x86::CodeMode::BITS32,
-                                         x86::CodeMode::BITS64));
+                         testing::Values(x86::CodeMode::BITS16, x86::CodeMode::BITS32, x86::CodeMode::BITS64),
+                         [](const auto& mode) { return x86::name(mode.param); });
 
 }  // namespace
 }  // namespace vtless::tests
