@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include "vcpu/exit.h"
+
+namespace vtless::traces {
+
+// The exit's kind and fields as one word without blanks: "IoWrite,port=0x402,width=1,data=0x41".
+std::string exit_text(const VmExit& exit);
+
+}  // namespace vtless::traces

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "traces/trace_file.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <string_view>
+
+#include "traces/exit_text.h"
+
+namespace vtless::traces {
+
+namespace {
+
+constexpr std::string_view kMagic = "vtless-trace ";
+constexpr std::string_view kEnd = "end ";
+
+// The number after `prefix`, if the line is just that.
+bool number_after(std::string_view line, std::string_view prefix, uint64_t& value) {
+    if (!line.starts_with(prefix)) return false;
+    const char* end = line.data() + line.size();
+    const auto [stop, error] = std::from_chars(line.data() + prefix.size(), end, value);
+    return error == std::errc{} && stop == end;
+}
+
+}  // namespace
+
+Expected<TraceWriter, std::string> TraceWriter::create(const std::string& path) {
+    std::FILE* file = std::fopen(path.c_str(), "wb");
+    if (file == nullptr)
+        return Unexpected(fmt::format("cannot write trace {}: {}", path, std::strerror(errno)));
+    fmt::print(file, "{}{}\n", kMagic, kVersion);
+    return TraceWriter(file);
+}
+
+TraceWriter::~TraceWriter() { close(); }
+
+void TraceWriter::write(const VmExit& exit, const Observation& seen) {
+    std::string line = fmt::format(
+        "{} cycles={} exit={} raw={:#x} qualification={:#x} rip={:#x} rflags={:#x} cr0={:#x} cr3={:#x} "
+        "cr4={:#x}",
+        count_++, seen.cycles, exit_text(exit), seen.raw_reason, seen.qualification, seen.rip, seen.rflags,
+        seen.cr0, seen.cr3, seen.cr4);
+    for (unsigned i = 0; i < x86::kGprCount; ++i) {
+        fmt::format_to(std::back_inserter(line), " {}={:#x}", x86::name(static_cast<x86::Gpr>(i)),
+                       seen.gprs[i]);
+    }
+    line.push_back('\n');
+    std::fwrite(line.data(), 1, line.size(), file_.get());
+}
+
+bool TraceWriter::close() {
+    if (!file_) return true;
+    fmt::print(file_.get(), "{}{}\n", kEnd, count_);
+    const bool written = std::ferror(file_.get()) == 0;
+    return std::fclose(file_.release()) == 0 && written;
+}
+
+Expected<std::vector<std::string>, std::string> read_trace(const std::string& path) {
+    auto refuse = [&path](const std::string& why) {
+        return Unexpected(fmt::format("trace {}: {}", path, why));
+    };
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return refuse(std::strerror(errno));
+    std::string line;
+    if (!std::getline(file, line)) return refuse("the file is empty");
+    uint64_t version = 0;
+    if (!number_after(line, kMagic, version)) {
+        return refuse(fmt::format("not a trace: the first line is \"{:.40}\", expected \"{}{}\"", line,
+                                  kMagic, kVersion));
+    }
+    if (version != kVersion) {
+        return refuse(fmt::format("version {}, this program reads version {}", version, kVersion));
+    }
+    std::vector<std::string> lines;
+    while (std::getline(file, line) && !file.eof()) {
+        uint64_t count = 0;
+        if (!line.starts_with(kEnd)) {
+            if (!line.starts_with(fmt::format("{} ", lines.size()))) {
+                return refuse(
+                    fmt::format("line {}: \"{:.40}\" is not exit {}", lines.size() + 2, line, lines.size()));
+            }
+            lines.push_back(line);
+        } else if (!number_after(line, kEnd, count) || count != lines.size()) {
+            return refuse(fmt::format("ends with \"{:.40}\" after {} exits", line, lines.size()));
+        } else if (file.peek() != std::ifstream::traits_type::eof()) {
+            return refuse(fmt::format("goes on after its end line \"{}\"", line));
+        } else {
+            return lines;
+        }
+    }
+    return refuse(fmt::format("truncated: no end line after {} exits", lines.size()));
+}
+
+}  // namespace vtless::traces

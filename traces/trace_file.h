@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// A trace as plain text, one line for each exit, so that people and the usual tools can read it:
+//
+//   vtless-trace 1
+//   0 cycles=1234 exit=IoWrite,port=0x402,width=1,data=0x41 raw=0x1e qualification=0x... rip=... rax=...
+//   ...
+//   end 1
+//
+// The last line counts the exits; a trace without it is incomplete.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "isa/expected.h"
+#include "isa/x86/registers.h"
+#include "vcpu/exit.h"
+
+namespace vtless::traces {
+
+inline constexpr unsigned kVersion = 1;
+
+// What a line says besides the exit.
+struct Observation {
+    uint64_t cycles = 0;
+    uint64_t raw_reason = 0;  // the hardware's exit reason field
+    uint64_t qualification = 0;
+    uint64_t rip = 0;
+    uint64_t rflags = 0;
+    uint64_t cr0 = 0;
+    uint64_t cr3 = 0;
+    uint64_t cr4 = 0;
+    std::array<uint64_t, x86::kGprCount> gprs{};
+};
+
+// Writes a trace; the end line is written when it is closed or destroyed.
+class TraceWriter {
+  public:
+    // The error says what could not be done.
+    static Expected<TraceWriter, std::string> create(const std::string& path);
+    TraceWriter(TraceWriter&&) = default;
+    TraceWriter& operator=(TraceWriter&&) = delete;
+    ~TraceWriter();
+
+    void write(const VmExit& exit, const Observation& observation);
+    // False if anything could not be written, the disk being full, say.
+    bool close();
+
+  private:
+    struct Close {
+        void operator()(std::FILE* file) const { std::fclose(file); }
+    };
+    explicit TraceWriter(std::FILE* file) : file_(file) {}
+
+    std::unique_ptr<std::FILE, Close> file_;
+    uint64_t count_ = 0;
+};
+
+// Reads a whole trace: the lines of its exits. Refuses what is not a trace, another version, a trace without
+// its end line or with a wrong count; the error says what was found.
+Expected<std::vector<std::string>, std::string> read_trace(const std::string& path);
+
+}  // namespace vtless::traces

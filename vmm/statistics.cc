@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "vmm/statistics.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "vmm/clock.h"
+
+namespace vtless::vmm {
+
+namespace {
+
+double milliseconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
+
+std::string hex(uint64_t value) { return fmt::format("{:016x}", value); }
+
+}  // namespace
+
+uint64_t RunStatistics::total_exits() const {
+    uint64_t total = 0;
+    for (const ExitStatistics& exit : exits) total += exit.count;
+    return total;
+}
+
+std::string text_report(const RunStatistics& statistics, const RunEnd& end) {
+    std::string text = fmt::format("{}\n\n", end.text);
+    auto out = std::back_inserter(text);
+    fmt::format_to(out, "{:<18} {:>12} {:>18} {:>14} {:>12}\n", "exit", "count", "simulated cycles",
+                   "guest host ms", "VMM host ms");
+    ExitStatistics total;
+    auto row = [&](const char* name, const ExitStatistics& exit) {
+        fmt::format_to(out, "{:<18} {:>12} {:>18} {:>14.3f} {:>12.3f}\n", name, exit.count, exit.cycles,
+                       milliseconds(exit.guest_nanoseconds), milliseconds(exit.vmm_nanoseconds));
+    };
+    for (size_t i = 0; i < kExitKinds; ++i) {
+        const ExitStatistics& exit = statistics.exits[i];
+        if (exit.count == 0) continue;
+        row(name(static_cast<ExitKind>(i)), exit);
+        total.count += exit.count;
+        total.cycles += exit.cycles;
+        total.guest_nanoseconds += exit.guest_nanoseconds;
+        total.vmm_nanoseconds += exit.vmm_nanoseconds;
+    }
+    row("all", total);
+    fmt::format_to(out, "\ninstructions  {}\ncycles        {} ({:.6f} s at {} MHz), {} of them halted\n",
+                   statistics.instructions, statistics.cycles,
+                   static_cast<double>(statistics.cycles) / static_cast<double>(kTscHz), kTscHz / 1'000'000,
+                   statistics.idle_cycles);
+    fmt::format_to(out, "interrupts    {}\nhost time     {:.3f} ms\n", statistics.interrupts,
+                   milliseconds(statistics.host_nanoseconds));
+    for (const auto& [msr, count] : statistics.refused_msrs) {
+        fmt::format_to(out, "unknown MSR   {:#x}: #GP, {} times\n", msr, count);
+    }
+    fmt::format_to(out, "digest        {:016x}\ntime digest   {:016x}\n", statistics.digest,
+                   statistics.time_digest);
+    return text;
+}
+
+std::string json_report(const RunStatistics& statistics, const RunEnd& end) {
+    nlohmann::ordered_json json;
+    json["end"] = end.text;
+    json["status"] = end.status;
+    json["digest"] = hex(statistics.digest);
+    json["time_digest"] = hex(statistics.time_digest);
+    json["instructions"] = statistics.instructions;
+    json["cycles"] = statistics.cycles;
+    json["idle_cycles"] = statistics.idle_cycles;
+    json["cycles_per_second"] = kTscHz;
+    json["interrupts"] = statistics.interrupts;
+    json["host_ns"] = statistics.host_nanoseconds;
+    json["total_exits"] = statistics.total_exits();
+    json["exits"] = nlohmann::ordered_json::object();
+    for (size_t i = 0; i < kExitKinds; ++i) {
+        const ExitStatistics& exit = statistics.exits[i];
+        if (exit.count == 0) continue;
+        json["exits"][name(static_cast<ExitKind>(i))] = {{"count", exit.count},
+                                                         {"cycles", exit.cycles},
+                                                         {"guest_host_ns", exit.guest_nanoseconds},
+                                                         {"vmm_host_ns", exit.vmm_nanoseconds}};
+    }
+    json["refused_msrs"] = nlohmann::ordered_json::object();
+    for (const auto& [msr, count] : statistics.refused_msrs) {
+        json["refused_msrs"][fmt::format("{:#x}", msr)] = count;
+    }
+    return json.dump() + "\n";
+}
+
+}  // namespace vtless::vmm
