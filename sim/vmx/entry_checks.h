@@ -8,6 +8,7 @@
 
 #include "isa/x86/vmcs_field.h"
 #include "sim/mmu/host_memory.h"
+#include "sim/vmx/guest_state.h"
 #include "sim/vmx/root_state.h"
 #include "sim/vmx/vmcs.h"
 
@@ -25,8 +26,10 @@ struct EntryFailure {
 // What the checks read, and the first that fails.
 class EntryChecker {
   public:
-    EntryChecker(const Vmcs& checked, const RootState& host, const HostMemory& ram)
-        : vmcs(checked), root(host), memory(ram) {}
+    // guest: where the fields are that the VMCS does not hold just now; nullptr when it holds all.
+    EntryChecker(const Vmcs& checked, const RootState& host, const HostMemory& ram,
+                 const GuestState* guest = nullptr)
+        : vmcs(checked), root(host), memory(ram), guest_(guest) {}
 
     // Whether the rule holds; the first broken one is kept.
     bool require(bool holds, const char* id, x86::VmcsField field, const char* rule,
@@ -36,8 +39,11 @@ class EntryChecker {
     }
     const std::optional<EntryFailure>& failure() const { return failure_; }
 
-    uint64_t get(x86::VmcsField field) const { return vmcs.get(field); }
-    uint32_t get32(x86::VmcsField field) const { return vmcs.get32(field); }
+    uint64_t get(x86::VmcsField field) const {
+        return guest_ == nullptr ? vmcs.get(field) : guest_->read(vmcs, field);
+    }
+    uint32_t get32(x86::VmcsField field) const { return static_cast<uint32_t>(get(field)); }
+    uint16_t get16(x86::VmcsField field) const { return static_cast<uint16_t>(get(field)); }
 
     bool unrestricted() const { return vmcs.secondary().has(x86::SecondaryControls::UNRESTRICTED_GUEST); }
     bool ia32e_guest() const { return vmcs.entry_controls().has(x86::EntryControls::IA32E_MODE_GUEST); }
@@ -49,9 +55,10 @@ class EntryChecker {
 
   private:
     void fail(const char* id, x86::VmcsField field, const char* rule, uint64_t qualification) {
-        if (!failure_) failure_ = EntryFailure{id, field, vmcs.get(field), rule, qualification};
+        if (!failure_) failure_ = EntryFailure{id, field, get(field), rule, qualification};
     }
 
+    const GuestState* guest_;
     std::optional<EntryFailure> failure_;
 };
 

@@ -42,11 +42,11 @@ AccessRights rights_of(const EntryChecker& c, const SegmentFields& s) { return {
 bool usable(const EntryChecker& c, const SegmentFields& s) { return !rights_of(c, s).unusable(); }
 
 bool check_selectors(EntryChecker& c) {
-    const auto ss = c.vmcs.get16(F::GUEST_SS_SELECTOR);
-    const auto cs = c.vmcs.get16(F::GUEST_CS_SELECTOR);
-    return c.require(!x86::selector_is_ldt(c.vmcs.get16(F::GUEST_TR_SELECTOR)), "guest.tr.selector",
+    const auto ss = c.get16(F::GUEST_SS_SELECTOR);
+    const auto cs = c.get16(F::GUEST_CS_SELECTOR);
+    return c.require(!x86::selector_is_ldt(c.get16(F::GUEST_TR_SELECTOR)), "guest.tr.selector",
                      F::GUEST_TR_SELECTOR, "TI must be 0") &&
-           c.require(!usable(c, kLdtr) || !x86::selector_is_ldt(c.vmcs.get16(F::GUEST_LDTR_SELECTOR)),
+           c.require(!usable(c, kLdtr) || !x86::selector_is_ldt(c.get16(F::GUEST_LDTR_SELECTOR)),
                      "guest.ldtr.selector", F::GUEST_LDTR_SELECTOR, "TI must be 0") &&
            c.require(c.v8086_guest() || c.unrestricted() || x86::selector_rpl(ss) == x86::selector_rpl(cs),
                      "guest.ss.selector", F::GUEST_SS_SELECTOR, "RPL must equal the RPL of CS");
@@ -99,7 +99,7 @@ bool ss_dpl_allowed(const EntryChecker& c) {
     const AccessRights cs{c.get32(F::GUEST_CS_ACCESS_RIGHTS)};
     const AccessRights ss{c.get32(F::GUEST_SS_ACCESS_RIGHTS)};
     const bool real_mode = (c.get(F::GUEST_CR0) & x86::cr0::PE) == 0;
-    if (!c.unrestricted() && ss.dpl() != x86::selector_rpl(c.vmcs.get16(F::GUEST_SS_SELECTOR))) return false;
+    if (!c.unrestricted() && ss.dpl() != x86::selector_rpl(c.get16(F::GUEST_SS_SELECTOR))) return false;
     return (cs.type() != 3 && !real_mode) || ss.dpl() == 0;
 }
 
@@ -109,7 +109,7 @@ bool dpl_allowed(const EntryChecker& c, const SegmentFields& s) {
     if (s.index == SegmentRegister::SS) return ss_dpl_allowed(c);
     const AccessRights rights = rights_of(c, s);
     if (c.unrestricted() || rights.unusable() || rights.type() > 11) return true;
-    return rights.dpl() >= x86::selector_rpl(c.vmcs.get16(s.selector));
+    return rights.dpl() >= x86::selector_rpl(c.get16(s.selector));
 }
 
 bool granularity_allowed(uint64_t limit, AccessRights rights) {

@@ -14,9 +14,8 @@
 
 namespace vtless::sim {
 
-// Starts as a 64-bit kernel would have set it up: flat segments, paging on, no VMX yet. Registers that VM
-// entry and exit do not switch (CR2, DR0-DR3, XCR0, the SYSCALL MSRs, ...) are not here: the guest shares
-// them.
+// Starts as a 64-bit kernel would have set it up: flat segments, paging on, no VMX yet. CR2, the SYSCALL MSRs,
+// IA32_KERNEL_GS_BASE and IA32_TSC_AUX are shared too, and live in the engine's state.
 struct RootState {
     static constexpr uint64_t kDefaultCr0 = x86::cr0::PE | x86::cr0::MP | x86::cr0::ET | x86::cr0::NE |
                                             x86::cr0::WP | x86::cr0::AM | x86::cr0::PG;
@@ -31,15 +30,23 @@ struct RootState {
     uint64_t rip = kKernelBase;
     uint64_t rsp = kKernelBase;
     uint64_t rflags = 0x2;
-    uint64_t dr7 = x86::dr7::kReset;
-    uint64_t debugctl = 0;
-    uint64_t pat = x86::kPatReset;
     uint64_t sysenter_cs = 0;
     uint64_t sysenter_esp = 0;
     uint64_t sysenter_eip = 0;
     std::array<x86::Segment, x86::kSegmentRegisterCount> segments = default_segments();
     x86::DescriptorTable gdtr{kKernelBase + 0x1000, 0x7f};
     x86::DescriptorTable idtr{kKernelBase + 0x2000, 0xfff};
+
+    // One register for both: VM entry and exit load it only as far as the controls say. While a guest runs,
+    // these are the guest's.
+    uint64_t pat = x86::kPatReset;
+    uint64_t debugctl = 0;
+    uint64_t dr7 = x86::dr7::kReset;
+    uint64_t dr6 = x86::dr6::kReset;
+    std::array<uint64_t, 4> dr{};
+    uint64_t cr8 = 0;
+    uint64_t xcr0 = x86::xcr0::X87;
+    uint64_t tsc_offset = 0;  // the time-stamp counter is the engine's cycles plus this
 
     x86::Segment& segment(x86::SegmentRegister index) { return segments[static_cast<size_t>(index)]; }
     const x86::Segment& segment(x86::SegmentRegister index) const {

@@ -117,6 +117,7 @@ constexpr std::array<VmcsField, kLiveFields> kLiveEncodings = {
     F::GUEST_IA32_SYSENTER_CS,
     F::GUEST_IA32_SYSENTER_ESP,
     F::GUEST_IA32_SYSENTER_EIP,
+    F::GUEST_INTERRUPTIBILITY_STATE,
 };
 
 template <size_t N>

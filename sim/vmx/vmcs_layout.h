@@ -70,8 +70,9 @@ enum class LiveField : uint8_t {
     SYSENTER_CS,
     SYSENTER_ESP,
     SYSENTER_EIP,
+    INTERRUPTIBILITY,  // not in the state image: Engine and GuestState know it
 };
-inline constexpr unsigned kLiveFields = 46;
+inline constexpr unsigned kLiveFields = 47;
 inline constexpr uint8_t kNotLive = 0xff;
 
 using LiveMask = uint64_t;

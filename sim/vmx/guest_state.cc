@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "sim/vmx/guest_state.h"
+
+#include <bit>
+
+#include "isa/x86/event_info.h"
+#include "sim/vmx/live_fields.h"
+
+namespace vtless::sim {
+namespace {
+
+template <class Visit>
+void for_each(LiveMask fields, Visit visit) {
+    for (; fields != 0; fields &= fields - 1) visit(static_cast<LiveField>(std::countr_zero(fields)));
+}
+
+}  // namespace
+
+uint64_t GuestState::read(const Vmcs& vmcs, LiveField field) const {
+    if ((vmcs.stale & live_bit(field)) == 0) return vmcs.get(live_field_encoding(field));
+    switch (field) {
+        case LiveField::RIP:
+            return engine_->rip();
+        case LiveField::RSP:
+            return engine_->gpr(x86::Gpr::RSP);
+        case LiveField::RFLAGS:
+            return engine_->rflags();
+        case LiveField::INTERRUPTIBILITY:
+            return interruptibility();
+        default:
+            return load_live_field(engine_->state(), field);
+    }
+}
+
+uint64_t GuestState::read(const Vmcs& vmcs, x86::VmcsField field) const {
+    const uint8_t live = vmcs_field_info(field).live;
+    return live == kNotLive ? vmcs.get(field) : read(vmcs, static_cast<LiveField>(live));
+}
+
+uint64_t GuestState::interruptibility() const {
+    namespace blocking = x86::interruptibility;
+    const Shadow shadow = engine_->shadow();
+    return (shadow == Shadow::Sti ? blocking::BLOCKING_BY_STI : 0) |
+           (shadow == Shadow::MovSs ? blocking::BLOCKING_BY_MOV_SS : 0) |
+           (nmi_blocked_ ? blocking::BLOCKING_BY_NMI : 0);
+}
+
+void GuestState::set_interruptibility(uint64_t value) {
+    namespace blocking = x86::interruptibility;
+    const Shadow shadow = (value & blocking::BLOCKING_BY_STI) != 0      ? Shadow::Sti
+                          : (value & blocking::BLOCKING_BY_MOV_SS) != 0 ? Shadow::MovSs
+                                                                        : Shadow::None;
+    nmi_blocked_ = (value & blocking::BLOCKING_BY_NMI) != 0;
+    if (engine_->shadow() != shadow) engine_->set_shadow(shadow);
+}
+
+void GuestState::write(Vmcs& vmcs, LiveField field, uint64_t value) {
+    vmcs.set(live_field_encoding(field), value);
+    vmcs.stale &= ~live_bit(field);
+    vmcs.dirty |= live_bit(field);
+}
+
+void GuestState::save(Vmcs& vmcs) const {
+    for_each(vmcs.stale, [&](LiveField field) { vmcs.set(live_field_encoding(field), read(vmcs, field)); });
+    vmcs.stale = 0;
+}
+
+void GuestState::release(Vmcs& vmcs) {
+    save(vmcs);
+    if (resident_ != &vmcs) return;
+    vmcs.dirty = kAllLive;
+    resident_ = nullptr;
+}
+
+LiveMask GuestState::load(Vmcs& vmcs) {
+    if (resident_ != &vmcs) {
+        if (resident_ != nullptr) release(*resident_);
+        vmcs.dirty = kAllLive;
+        resident_ = &vmcs;
+    }
+    const LiveMask fields = vmcs.dirty;
+    constexpr LiveMask kWithoutImage =
+        live_bit(LiveField::RIP) | live_bit(LiveField::RSP) | live_bit(LiveField::INTERRUPTIBILITY);
+    if ((fields & ~kWithoutImage) == 0) {
+        if ((fields & live_bit(LiveField::RIP)) != 0) engine_->set_rip(vmcs.get(x86::VmcsField::GUEST_RIP));
+        if ((fields & live_bit(LiveField::RSP)) != 0)
+            engine_->set_gpr(x86::Gpr::RSP, vmcs.get(x86::VmcsField::GUEST_RSP));
+    } else {
+        CpuState& cpu = engine_->edit_state();
+        for_each(fields & ~live_bit(LiveField::INTERRUPTIBILITY),
+                 [&](LiveField field) { store_live_field(cpu, field, vmcs.get(live_field_encoding(field))); });
+    }
+    if ((fields & live_bit(LiveField::INTERRUPTIBILITY)) != 0)
+        set_interruptibility(vmcs.get(x86::VmcsField::GUEST_INTERRUPTIBILITY_STATE));
+    vmcs.dirty = 0;
+    return fields;
+}
+
+}  // namespace vtless::sim

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The guest's registers between VM exit and VM entry: they stay in the engine, and move one at a time, when
+// VMREAD or VMWRITE asks. SDM Vol. 3C "Saving Guest State" (28.3), "Loading Guest State" (27.3.2).
+#pragma once
+
+#include <cstdint>
+
+#include "sim/engine/engine.h"
+#include "sim/vmx/vmcs.h"
+
+namespace vtless::sim {
+
+class GuestState {
+  public:
+    explicit GuestState(Engine& engine) : engine_(&engine) {}
+
+    // The current value, wherever it is.
+    uint64_t read(const Vmcs& vmcs, LiveField field) const;
+    // Any guest-state, control or information field.
+    uint64_t read(const Vmcs& vmcs, x86::VmcsField field) const;
+    // The new value is in the VMCS until the next entry.
+    static void write(Vmcs& vmcs, LiveField field, uint64_t value);
+
+    // Brings every field of the VMCS up to date.
+    void save(Vmcs& vmcs) const;
+    // Moves what was written since the exit (all of it when another guest was in the engine) into the engine.
+    // Returns which fields those were.
+    LiveMask load(Vmcs& vmcs);
+    // A guest has run: the engine has the only copy of these fields.
+    void guest_ran(Vmcs& vmcs, LiveMask fields) { vmcs.stale = fields; }
+
+    // Whether NMIs are blocked: virtual NMIs, if the guest has them. SDM Vol. 3C table 25-3, bit 3.
+    bool nmi_blocked() const { return nmi_blocked_; }
+    void set_nmi_blocked(bool value) { nmi_blocked_ = value; }
+
+    // Saves the VMCS, and forgets it if the engine has its guest: it is about to go.
+    void release(Vmcs& vmcs);
+
+  private:
+    uint64_t interruptibility() const;
+    void set_interruptibility(uint64_t value);
+
+    Engine* engine_;
+    Vmcs* resident_ = nullptr;  // whose guest state the engine has
+    bool nmi_blocked_ = false;
+};
+
+}  // namespace vtless::sim

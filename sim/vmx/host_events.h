@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The platform side of the processor: what reaches it from outside. External interrupts, NMIs, one timer, and
+// requests of other threads. Vectors are already chosen, as by a local APIC that accepts everything.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <optional>
+
+namespace vtless::sim {
+
+class HostEvents {
+  public:
+    static constexpr uint64_t kNever = ~uint64_t{0};
+    static constexpr uint8_t kRequestVector = 0xff;  // what request_exit() looks like to a hypervisor
+
+    // Makes the vector pending; it stays so until acknowledged.
+    void raise_interrupt(uint8_t vector) {
+        pending_[vector / 64] |= uint64_t{1} << (vector % 64);
+        any_pending_ = true;
+    }
+    void raise_nmi() { nmi_pending_ = true; }
+    // One shot: raises the vector when the time-stamp counter reaches tsc. kNever turns it off.
+    void set_timer(uint64_t tsc, uint8_t vector) {
+        timer_ = tsc;
+        timer_vector_ = vector;
+    }
+    uint64_t timer() const { return timer_; }
+
+    // Raises what is due at this time.
+    void advance_to(uint64_t tsc) {
+        if (tsc < timer_) return;
+        timer_ = kNever;
+        raise_interrupt(timer_vector_);
+    }
+
+    bool interrupt_pending() const { return any_pending_; }
+    bool nmi_pending() const { return nmi_pending_; }
+    void take_nmi() { nmi_pending_ = false; }
+    // The interrupt-acknowledge cycle: the highest pending vector, no longer pending.
+    std::optional<uint8_t> acknowledge() {
+        for (unsigned word = 4; word-- > 0;) {
+            if (pending_[word] == 0) continue;
+            const unsigned bit = 63 - static_cast<unsigned>(std::countl_zero(pending_[word]));
+            pending_[word] &= ~(uint64_t{1} << bit);
+            any_pending_ = (pending_[0] | pending_[1] | pending_[2] | pending_[3]) != 0;
+            return static_cast<uint8_t>(word * 64 + bit);
+        }
+        return std::nullopt;
+    }
+
+    // The guest halted where nothing can wake it.
+    bool stalled() const { return stalled_; }
+    void set_stalled(bool value) { stalled_ = value; }
+
+    // From any thread.
+    void request_exit() { exit_requested_.store(true, std::memory_order_release); }
+    bool exit_requested() const { return exit_requested_.load(std::memory_order_acquire); }
+    void take_exit_request() { exit_requested_.store(false, std::memory_order_release); }
+
+  private:
+    std::array<uint64_t, 4> pending_{};
+    bool any_pending_ = false;
+    bool nmi_pending_ = false;
+    uint64_t timer_ = kNever;
+    uint8_t timer_vector_ = 0;
+    bool stalled_ = false;
+    std::atomic<bool> exit_requested_ = false;
+};
+
+}  // namespace vtless::sim

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "sim/vmx/non_root.h"
+
+#include <algorithm>
+
+#include "isa/check.h"
+#include "isa/x86/rflags.h"
+
+namespace vtless::sim {
+
+using x86::ExitReason;
+using F = x86::VmcsField;
+using Next = NonRoot::Next;
+
+const ExitRecord& NonRoot::run(const Vmcs& vmcs) {
+    vmcs_ = &vmcs;
+    exit_ = {};
+    delivering_.reset();
+    iret_unblocked_nmi_ = false;
+    parts_.events.set_stalled(false);
+    Next next = inject();
+    while (next == Next::Run) next = advance();
+    return exit_;
+}
+
+Next NonRoot::advance() {
+    if (events_possible()) {
+        if (take_events() == Next::Exit) return Next::Exit;
+        if (state_.activity == x86::ActivityState::HLT) return wait_in_hlt();
+    }
+    prepare_run();
+    // What waits for the end of a MOV SS shadow waits for one instruction.
+    const bool window_shadowed = vmcs_->primary().has(x86::PrimaryControls::NMI_WINDOW_EXITING) &&
+                                 !parts_.guest.nmi_blocked();
+    return dispatch(window_shadowed || state_.pending_debug != 0 ? engine().step() : engine().run());
+}
+
+void NonRoot::prepare_run() {
+    const x86::PrimaryControls primary = vmcs_->primary();
+    const x86::PinControls pin = vmcs_->pin();
+    const bool held_interrupt =
+        parts_.events.interrupt_pending() && !pin.has(x86::PinControls::EXTERNAL_INTERRUPT_EXITING);
+    engine().stop_when_interruptible(primary.has(x86::PrimaryControls::INTERRUPT_WINDOW_EXITING) ||
+                                     held_interrupt);
+    // With NMI exiting and without virtual NMIs, IRET does not end blocking. SDM Vol. 3C 26.3.
+    const bool iret_unblocks =
+        pin.has(x86::PinControls::VIRTUAL_NMIS) || !pin.has(x86::PinControls::NMI_EXITING);
+    engine().set_optional_stops(
+        {primary.has(x86::PrimaryControls::PAUSE_EXITING),
+         vmcs_->secondary().has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING),
+         parts_.guest.nmi_blocked() && iret_unblocks});
+    const uint64_t deadline = next_deadline();
+    engine().set_deadline(deadline == HostEvents::kNever ? Engine::kNever
+                                                         : deadline - parts_.root.tsc_offset);
+}
+
+uint64_t NonRoot::next_deadline() const {
+    return std::min(state_.preemption_deadline, parts_.events.timer());
+}
+
+Next NonRoot::dispatch(const Stop& stop) {
+    switch (stop.kind) {
+        case Stop::Kind::Exception:
+            return on_exception(stop);
+        case Stop::Kind::PageFault:
+            return on_page_fault(stop);
+        case Stop::Kind::EptViolation:
+        case Stop::Kind::EptMisconfiguration:
+            return exit_for_mmu(stop.fault);
+        case Stop::Kind::Instruction:
+            return on_instruction(stop.instruction);
+        case Stop::Kind::Deadline:
+        case Stop::Kind::BlockBoundary:
+        case Stop::Kind::SingleStep:
+        case Stop::Kind::Requested:
+            return Next::Run;  // advance() looks at what is due
+    }
+    return Next::Run;
+}
+
+Next NonRoot::exit_with(ExitReason reason, uint64_t qualification) {
+    exit_.reason = static_cast<uint32_t>(reason);
+    exit_.qualification = qualification;
+    record_vectoring();
+    return Next::Exit;
+}
+
+Next NonRoot::exit_for(const StoppedInstruction& instruction, ExitReason reason, uint64_t qualification) {
+    exit_.instruction_length = instruction.length;
+    return exit_with(reason, qualification);
+}
+
+// SDM Vol. 3C "Information for VM Exits During Event Delivery" (28.2.4).
+void NonRoot::record_vectoring() {
+    if (!delivering_) return;
+    exit_.idt_vectoring =
+        x86::EventInfo::make(delivering_->type, delivering_->vector, delivering_->has_error_code);
+    exit_.idt_vectoring_error_code = delivering_->error_code;
+    if (exit_.idt_vectoring.is_software()) exit_.instruction_length = delivering_->instruction_length;
+}
+
+uint64_t NonRoot::read_gpr(x86::Gpr gpr, unsigned bytes) const {
+    const uint64_t value = engine().gpr(gpr);
+    return bytes == 8 ? value : value & (bit(bytes * 8) - 1);
+}
+
+// As instructions write registers: 32 bits clear the upper half, 8 and 16 bits keep the rest.
+void NonRoot::write_gpr(x86::Gpr gpr, unsigned bytes, uint64_t value) {
+    if (bytes < 4) {
+        const uint64_t mask = bit(bytes * 8) - 1;
+        value = (engine().gpr(gpr) & ~mask) | (value & mask);
+    } else if (bytes == 4) {
+        value &= 0xffffffff;
+    }
+    engine().set_gpr(gpr, value);
+}
+
+void NonRoot::set_edx_eax(uint64_t value) {
+    write_gpr(x86::Gpr::RAX, 4, value);
+    write_gpr(x86::Gpr::RDX, 4, value >> 32);
+}
+
+void NonRoot::sync_paging() {
+    const CpuState& state = cpu();
+    PagingState paging = parts_.mmu.paging();
+    paging.cr0 = state.cr0();
+    paging.cr3 = state.cr3();
+    paging.cr4 = state.cr4();
+    paging.efer = state.efer();
+    parts_.mmu.set_paging(paging);
+}
+
+}  // namespace vtless::sim

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// VMX non-root operation: runs the guest, and decides at each stop of the engine whether it is a VM exit or
+// something that the processor does for the guest. SDM Vol. 3C "VMX Non-Root Operation" (26).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "sim/cpu/event_delivery.h"
+#include "sim/cpu/result.h"
+#include "sim/engine/engine.h"
+#include "sim/mmu/mmu.h"
+#include "sim/vmx/exit_record.h"
+#include "sim/vmx/guest_state.h"
+#include "sim/vmx/host_events.h"
+#include "sim/vmx/msr_unit.h"
+#include "sim/vmx/vmcs.h"
+
+namespace vtless::sim {
+
+// What of the guest's state is neither in the engine nor in a register shared with root operation.
+struct NonRegisterState {
+    x86::ActivityState activity = x86::ActivityState::ACTIVE;
+    uint64_t pending_debug = 0;
+    uint64_t preemption_deadline = HostEvents::kNever;  // time-stamp counter
+};
+
+class NonRoot {
+  public:
+    // The parts of the processor, which outlive this.
+    struct Parts {
+        Engine& engine;
+        Mmu& mmu;
+        HostMemory& memory;
+        RootState& root;
+        MsrUnit& msrs;
+        HostEvents& events;
+        GuestState& guest;
+    };
+    // Whether to go on with the guest.
+    enum class Next : uint8_t { Run, Exit };
+
+    explicit NonRoot(const Parts& parts) : parts_(parts) {}
+
+    NonRegisterState& state() { return state_; }
+
+    // From a VM entry that has loaded the guest until a VM exit: injects the event, if any, and runs.
+    const ExitRecord& run(const Vmcs& vmcs);
+    // MOV to CR3 and the like may have changed what the Mmu has to know.
+    void sync_paging();
+
+  private:
+    friend struct InstructionRules;
+    using Handler = Next (NonRoot::*)(const StoppedInstruction&);
+
+    // non_root.cc
+    Next advance();
+    Next dispatch(const Stop& stop);
+    void prepare_run();
+    Next exit_with(x86::ExitReason reason, uint64_t qualification = 0);
+    Next exit_for(const StoppedInstruction& instruction, x86::ExitReason reason, uint64_t qualification = 0);
+    void record_vectoring();
+
+    // non_root_exceptions.cc
+    Next on_exception(const Stop& stop);
+    Next on_page_fault(const Stop& stop);
+    Next raise(const Event& event, uint64_t payload = 0);
+    Next raise(x86::Vector vector) { return raise(Event::exception(vector)); }
+    Next raise_gp() { return raise(Event::exception(x86::Vector::GP, 0)); }
+    bool intercepts(const Event& event) const;
+    Next exit_for_exception(const Event& event, uint64_t payload);
+    void apply_payload(const Event& event, uint64_t payload);
+    Next deliver(Event event);
+    Next on_nested_fault(Event& event, const DeliveryResult& result);
+    Next exit_for_mmu(const MmuFault& fault);
+    Next exit_for_task_switch(uint64_t qualification, unsigned length);
+    Next finish(const StoppedInstruction& instruction, const CpuResult& result);
+
+    // non_root_events.cc
+    Next inject();
+    bool events_possible() const;
+    Next take_events();
+    Next take_pending_debug();
+    Next take_nmi();
+    Next take_interrupt();
+    Next wait_in_hlt();
+    Next on_requested();
+    uint64_t next_deadline() const;
+
+    // non_root_instructions.cc
+    Next on_instruction(const StoppedInstruction& instruction);
+    void complete(const StoppedInstruction& instruction);
+    Next emulate_nothing(const StoppedInstruction& instruction);
+    Next emulate_undefined(const StoppedInstruction& instruction);
+    Next emulate_gp(const StoppedInstruction& instruction);
+    Next emulate_hlt(const StoppedInstruction& instruction);
+    Next emulate_rdtsc(const StoppedInstruction& instruction);
+    Next emulate_rdtscp(const StoppedInstruction& instruction);
+    Next emulate_iret(const StoppedInstruction& instruction);
+    Next software_event(const StoppedInstruction& instruction);
+    Next invlpg(const StoppedInstruction& instruction);
+    Next system_instruction(const StoppedInstruction& instruction);
+
+    // non_root_registers.cc
+    Next mov_to_cr(const StoppedInstruction& instruction);
+    Next mov_from_cr(const StoppedInstruction& instruction);
+    Next clts(const StoppedInstruction& instruction);
+    Next lmsw(const StoppedInstruction& instruction);
+    Next smsw(const StoppedInstruction& instruction);
+    Next mov_to_cr0(const StoppedInstruction& instruction, uint64_t value);
+    Next mov_to_cr3(const StoppedInstruction& instruction, uint64_t value);
+    Next mov_to_cr4(const StoppedInstruction& instruction, uint64_t value);
+    Next mov_to_cr8(const StoppedInstruction& instruction, uint64_t value);
+    Next mov_dr(const StoppedInstruction& instruction);
+
+    // non_root_msrs.cc
+    Next rdmsr(const StoppedInstruction& instruction);
+    Next wrmsr(const StoppedInstruction& instruction);
+    bool msr_exits(uint32_t msr, bool write) const;
+
+    // non_root_io.cc
+    Next io(const StoppedInstruction& instruction);
+    Next string_io(const StoppedInstruction& instruction);
+    bool io_exits(uint16_t port, unsigned bytes) const;
+
+    Engine& engine() const { return parts_.engine; }
+    const CpuState& cpu() const { return parts_.engine.state(); }
+    uint64_t read_gpr(x86::Gpr gpr, unsigned bytes) const;
+    void write_gpr(x86::Gpr gpr, unsigned bytes, uint64_t value);
+    void set_edx_eax(uint64_t value);
+
+    Parts parts_;
+    NonRegisterState state_;
+    const Vmcs* vmcs_ = nullptr;
+    ExitRecord exit_;
+    std::optional<Event> delivering_;  // the event during whose delivery an exit would happen
+    bool iret_unblocked_nmi_ = false;  // by the instruction that is running
+};
+
+}  // namespace vtless::sim

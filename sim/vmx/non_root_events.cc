@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// Events between instructions, in the SDM's order of priority: pending debug exceptions, preemption timer,
+// NMI window, NMI, interrupt window, external interrupt.
+// SDM Vol. 3C "Special Features of VM Entry" (27.7), "Other Causes of VM Exits" (26.2).
+#include "isa/x86/rflags.h"
+#include "sim/vmx/non_root.h"
+
+namespace vtless::sim {
+
+using x86::ActivityState;
+using x86::EventInfo;
+using x86::EventType;
+using x86::ExitReason;
+using x86::PinControls;
+using x86::PrimaryControls;
+using x86::Vector;
+using F = x86::VmcsField;
+using Next = NonRoot::Next;
+
+// Event injection is delivery without the exception bitmap, CR2 or DR6. SDM Vol. 3C 27.6.
+Next NonRoot::inject() {
+    const EventInfo info{vmcs_->get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)};
+    if (!info.valid()) return Next::Run;
+    Event event{info.vector(), info.type(), info.has_error_code(), 0, 0};
+    if (info.has_error_code()) event.error_code = vmcs_->get32(F::VM_ENTRY_EXCEPTION_ERROR_CODE);
+    if (info.is_software())
+        event.instruction_length = static_cast<uint8_t>(vmcs_->get(F::VM_ENTRY_INSTRUCTION_LENGTH));
+    const bool keeps_debug =
+        info.type() == EventType::EXTERNAL_INTERRUPT || info.type() == EventType::NMI;
+    if (!keeps_debug) state_.pending_debug = 0;
+    return deliver(event);
+}
+
+bool NonRoot::events_possible() const {
+    constexpr uint32_t kWindows =
+        PrimaryControls::INTERRUPT_WINDOW_EXITING | PrimaryControls::NMI_WINDOW_EXITING;
+    return (vmcs_->primary().raw & kWindows) != 0 || state_.activity != ActivityState::ACTIVE ||
+           state_.pending_debug != 0 || next_deadline() != HostEvents::kNever ||
+           parts_.events.interrupt_pending() || parts_.events.nmi_pending() ||
+           parts_.events.exit_requested();
+}
+
+Next NonRoot::take_events() {
+    const uint64_t now = parts_.msrs.tsc();
+    parts_.events.advance_to(now);
+    if (parts_.events.exit_requested()) return on_requested();
+    if (state_.pending_debug != 0 && take_pending_debug() == Next::Exit) return Next::Exit;
+    if (now >= state_.preemption_deadline) return exit_with(ExitReason::PREEMPTION_TIMER);
+    if (vmcs_->primary().has(PrimaryControls::NMI_WINDOW_EXITING) && !parts_.guest.nmi_blocked() &&
+        engine().shadow() != Shadow::MovSs) {
+        return exit_with(ExitReason::NMI_WINDOW);
+    }
+    if (parts_.events.nmi_pending() && take_nmi() == Next::Exit) return Next::Exit;
+    if (vmcs_->primary().has(PrimaryControls::INTERRUPT_WINDOW_EXITING) &&
+        (engine().rflags() & x86::rflags::IF) != 0 && engine().shadow() == Shadow::None) {
+        return exit_with(ExitReason::INTERRUPT_WINDOW);
+    }
+    return parts_.events.interrupt_pending() ? take_interrupt() : Next::Run;
+}
+
+// Held off by a MOV SS shadow; else a trap before the next instruction.
+Next NonRoot::take_pending_debug() {
+    if (engine().shadow() == Shadow::MovSs) return Next::Run;
+    constexpr uint64_t kDr6Bits = x86::pending_debug::B0 | x86::pending_debug::B1 | x86::pending_debug::B2 |
+                                  x86::pending_debug::B3 | x86::pending_debug::BS;
+    constexpr uint64_t kRaises = x86::pending_debug::BS | x86::pending_debug::ENABLED_BREAKPOINT;
+    const uint64_t pending = state_.pending_debug;
+    state_.pending_debug = 0;
+    if ((pending & kRaises) == 0) return Next::Run;
+    return raise(Event::exception(Vector::DB), pending & kDr6Bits);
+}
+
+Next NonRoot::take_nmi() {
+    if (vmcs_->pin().has(PinControls::NMI_EXITING)) {
+        parts_.events.take_nmi();
+        exit_.interruption = EventInfo::nmi();
+        return exit_with(ExitReason::EXCEPTION_OR_NMI);
+    }
+    if (parts_.guest.nmi_blocked() || engine().shadow() == Shadow::MovSs) return Next::Run;
+    parts_.events.take_nmi();
+    return deliver(Event::nmi());
+}
+
+// External-interrupt exiting ignores RFLAGS.IF. SDM Vol. 3C 26.2.
+Next NonRoot::take_interrupt() {
+    if (vmcs_->pin().has(PinControls::EXTERNAL_INTERRUPT_EXITING)) {
+        if (vmcs_->exit_controls().has(x86::ExitControls::ACKNOWLEDGE_INTERRUPT_ON_EXIT))
+            exit_.interruption = EventInfo::external_interrupt(*parts_.events.acknowledge());
+        return exit_with(ExitReason::EXTERNAL_INTERRUPT);
+    }
+    if ((engine().rflags() & x86::rflags::IF) == 0 || engine().shadow() != Shadow::None) return Next::Run;
+    return deliver(Event::external_interrupt(*parts_.events.acknowledge()));
+}
+
+// Time passes until something can wake the guest. When nothing ever will, the platform resets the processor:
+// an INIT signal, which exits from HLT whatever the controls say.
+Next NonRoot::wait_in_hlt() {
+    const uint64_t next = next_deadline();
+    if (next == HostEvents::kNever) {
+        parts_.events.set_stalled(true);
+        return exit_with(ExitReason::INIT_SIGNAL);
+    }
+    const uint64_t now = parts_.msrs.tsc();
+    if (next > now) engine().add_cycles(next - now);
+    return Next::Run;
+}
+
+// Another thread's request arrives as an interrupt of its own vector would, so that a hypervisor sees what
+// it knows; a guest that takes interrupts itself is left by an INIT signal.
+Next NonRoot::on_requested() {
+    parts_.events.take_exit_request();
+    if (!vmcs_->pin().has(PinControls::EXTERNAL_INTERRUPT_EXITING)) return exit_with(ExitReason::INIT_SIGNAL);
+    if (vmcs_->exit_controls().has(x86::ExitControls::ACKNOWLEDGE_INTERRUPT_ON_EXIT))
+        exit_.interruption = EventInfo::external_interrupt(HostEvents::kRequestVector);
+    return exit_with(ExitReason::EXTERNAL_INTERRUPT);
+}
+
+}  // namespace vtless::sim
