@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+cmake_minimum_required(VERSION 3.25)
 # cmake -D NM=nm -D OBJECT=file -P check_freestanding.cmake: fails if the object has no code or needs a symbol
 # that a freestanding environment does not have (allocation, exceptions, RTTI, libc).
 foreach(kind --defined-only --undefined-only)
