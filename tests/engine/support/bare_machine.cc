@@ -44,7 +44,6 @@ BareMachine::BareMachine(HostSetup setup) {
     uc_hook handle;
     MUST(uc_hook_add(uc_, &handle, UC_HOOK_TLB_FILL, as_pointer(fill_entry), this, 1, 0));
     MUST(uc_hook_add(uc_, &handle, UC_HOOK_INTR, as_pointer(interrupt_entry), this, 1, 0));
-    MUST(uc_hook_add(uc_, &handle, UC_HOOK_MEM_UNMAPPED, as_pointer(unmapped_entry), this, 1, 0));
     prepare_host(setup);
 }
 
@@ -130,7 +129,15 @@ void BareMachine::refuse(uint64_t page) {
         [page](uint64_t asked, uc_mem_type) { return asked == page ? std::nullopt : identity(asked); });
 }
 
+void BareMachine::watch_unmapped(int types) {
+    if (watched_) return;
+    watched_ = true;
+    uc_hook handle;
+    MUST(uc_hook_add(uc_, &handle, types, as_pointer(unmapped_entry), this, 1, 0));
+}
+
 void BareMachine::make_sentinel(uint64_t page) {
+    watch_unmapped();
     set_translation([page](uint64_t asked, uc_mem_type) {
         return asked == page ? std::optional<Translation>(Translation{kSentinel}) : identity(asked);
     });
@@ -165,9 +172,8 @@ void BareMachine::interrupt_entry(uc_engine* uc, uint32_t number, void* self) {
 bool BareMachine::unmapped_entry(uc_engine*, uc_mem_type type, uint64_t address, int size, int64_t value,
                                  void* self) {
     auto& m = *static_cast<BareMachine*>(self);
-    const Access access{type, address, size, static_cast<uint64_t>(value), m.rip()};
-    m.accesses_.push_back(access);
-    return m.unmapped_ && m.unmapped_(access);
+    m.accesses_.push_back({type, address, size, static_cast<uint64_t>(value), m.rip()});
+    return false;
 }
 
 template <class F>

@@ -110,6 +110,8 @@ class BareMachine {
     static std::optional<Translation> write_xor_execute(uint64_t page, uc_mem_type type);
     void refuse(uint64_t page);
     void make_sentinel(uint64_t page);
+    // Records accesses to unmapped pages. Not by default: the mere hook changes how stores run.
+    void watch_unmapped(int types = UC_HOOK_MEM_UNMAPPED);
 
     // Hooks live as long as the machine; the trampoline's blocks are filtered out.
     uc_hook on_block(std::function<void(Block)> hook);
@@ -119,7 +121,6 @@ class BareMachine {
     uc_hook on_instruction(int instruction, std::function<bool()> hook);
     bool accepts_instruction_hook(int instruction);
     void remove(uc_hook hook) { uc_hook_del(uc_, hook); }
-    void on_unmapped(std::function<bool(const Access&)> hook) { unmapped_ = std::move(hook); }
     void stop() { uc_emu_stop(uc_); }
     void flush_tlb();
     void flush_blocks();
@@ -156,7 +157,7 @@ class BareMachine {
     size_t fetches_ = 0;  // fetch fills since the last resume
     std::vector<Fill> fills_;
     std::vector<Access> accesses_;
-    std::function<bool(const Access&)> unmapped_;
+    bool watched_ = false;
     std::vector<std::unique_ptr<HookBase>> hooks_;
 };
 
