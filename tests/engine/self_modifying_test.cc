@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
 #include <set>
 
 #include "tests/engine/support/bare_machine.h"
@@ -101,6 +102,20 @@ TEST_F(Patching, PlainWriteXorExecuteRunsStaleCode) {
     }
 }
 
+// Any UC_HOOK_MEM_* hook, whatever its kind, makes every store take the checked path: right, and some 20
+// times slower. The engine installs none.
+TEST_F(Patching, AMemoryHookPutsEveryStoreOnTheSlowPath) {
+    m.set_translation([](uint64_t page, uc_mem_type type) {
+        return Translation{physical(page),
+                           UC_PROT_READ | (type == UC_MEM_FETCH ? UC_PROT_EXEC : UC_PROT_WRITE)};
+    });
+    m.watch_unmapped(UC_HOOK_MEM_FETCH_UNMAPPED);
+    load();
+    call(kFunctions), call(kSecond);
+    EXPECT_EQ(patch_both_and_call(kFunctions, 3, kFunctions), 3u);
+    EXPECT_EQ(call(kSecond), 3u);
+}
+
 // Two bits for each physical page, has code and has a writer. A page that gets its first block while it has
 // writers: flush. A store to a page with code: RWX entry, or (every nth time) drop its blocks and give W.
 class TrackedPatching : public Patching {
@@ -179,6 +194,24 @@ TEST_F(TrackedPatching, CodeWrittenBeforeItsFirstBlockIsFlushedFor) {
     EXPECT_EQ(patch_and_call(kAlias, 7, kFunctions), 7u);  // writable entry first, then the first block
     EXPECT_EQ(flushes, 1);
     EXPECT_EQ(patch_and_call(kAlias, 8, kFunctions), 8u);
+}
+
+// Random patches and calls through both addresses, with random flushes: never stale.
+TEST_F(TrackedPatching, RandomPatchesAndCallsAreNeverStale) {
+    load();
+    std::mt19937 random(1);
+    for (uint32_t n = 1; n <= 20'000; ++n) {
+        const uint64_t offset = random() % 2 ? 0x800 : 0, through = random() % 2 ? kAlias : kFunctions;
+        const uint64_t called = (random() % 2 ? kAlias : kFunctions) + offset;
+        if (random() % 64 == 0) m.flush_tlb();
+        if (random() % 2) {
+            ASSERT_EQ(patch_and_call(through + offset, n, called), n) << n;
+        } else {
+            ASSERT_EQ(call(called), m.get<uint32_t>(kFunctions + offset + 1)) << n;
+        }
+    }
+    EXPECT_GT(flushes, 0);
+    EXPECT_GT(drops, 0);
 }
 
 // Blocks are dropped by linear address only: the window gives each physical page one.
