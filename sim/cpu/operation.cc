@@ -15,7 +15,7 @@ using x86::Vector;
 
 namespace {
 
-constexpr size_t kMaxWords = 12;
+constexpr size_t kMaxWords = 36;  // a call gate's 31 parameters, and the frame
 constexpr uint16_t kSelectorMask = 0xfffc;
 
 }  // namespace
@@ -162,7 +162,9 @@ bool Operation::pop(Stack& stack, unsigned width, std::span<uint64_t> words) {
 }
 
 Stack Operation::current_stack() const {
-    return inner_stack(cpu_.segment(SegmentRegister::SS), cpu_.gpr(x86::Gpr::RSP), cpu_.cpl());
+    Stack stack = inner_stack(cpu_.segment(SegmentRegister::SS), cpu_.gpr(x86::Gpr::RSP), cpu_.cpl());
+    stack.flat64 = cpu_.code64();
+    return stack;
 }
 
 Stack Operation::inner_stack(const x86::Segment& segment, uint64_t pointer, unsigned cpl) const {

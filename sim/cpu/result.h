@@ -12,7 +12,7 @@ namespace vtless::sim {
 // What the instruction did to translations. The Mmu has been told already; the engine's own TLB has not.
 enum class TlbEffect : uint8_t {
     None,
-    Permissions,  // nothing flushed, but WP, SMEP, SMAP, NXE or the privilege now allow something else
+    Permissions,  // nothing flushed, but CR0.WP, CR0.PE, SMEP, SMAP or NXE now allow something else
     Page,         // the page of `flushed`
     NonGlobal,
     All,
