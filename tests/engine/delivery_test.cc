@@ -10,7 +10,7 @@
 namespace vtless::engine_test {
 namespace {
 
-constexpr uint64_t kCode = 0x100000, kHandler = 0x110000, kStackFrame = 0x400000;
+constexpr uint64_t kCode = 0x100000, kHandler = 0x110000;
 
 const ImageLayout& layout() { return ImageLayout::get(); }
 
@@ -38,7 +38,7 @@ class Delivery : public testing::Test {
     static constexpr uint64_t kInnerStack = 0x501010, kLow = 0x600000, kHigh = 0x700000;
 
     Delivery() {
-        m.set_translation([this](uint64_t page, uc_mem_type) { return Translation{physical(page)}; });
+        m.set_translation([](uint64_t page, uc_mem_type) { return Translation{physical(page)}; });
         m.code(kCode, {0x8e, 0xd8});  // mov ds, eax
         m.put<uint64_t>(kGuestGdt + 0x28, 0x00cff3000000ffff);
         m.put<uint64_t>(kGuestGdt + 0x30, 0x00affb000000ffff);
