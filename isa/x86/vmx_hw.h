@@ -78,9 +78,11 @@ concept VmxHw = requires(Hw hw, typename Hw::Gprs gprs, Hpa hpa, VmcsField field
     { hw.xgetbv(word, value) } -> std::same_as<VmxStatus>;
     { hw.xsetbv(word, value) } -> std::same_as<VmxStatus>;
     { hw.read_cr0() } -> std::same_as<uint64_t>;
+    { hw.read_cr2() } -> std::same_as<uint64_t>;  // no VMCS field: what the guest left is the guest's
     { hw.read_cr3() } -> std::same_as<uint64_t>;
     { hw.read_cr4() } -> std::same_as<uint64_t>;
     { hw.write_cr0(value) } -> std::same_as<VmxStatus>;
+    { hw.write_cr2(value) } -> std::same_as<VmxStatus>;  // before injecting #PF
     { hw.write_cr4(value) } -> std::same_as<VmxStatus>;
     { hw.cpuid(word, word) } -> std::same_as<CpuidResult>;
     { hw.rdtsc() } -> std::same_as<uint64_t>;

@@ -27,14 +27,16 @@ struct CodeBlock {
     CodeSize mode = CodeSize::Bits16;
     Shadow shadow_at_end = Shadow::None;
     bool needs_hooks = false;  // holds an instruction that the engine must stop before
+    bool repeats = false;      // its last instruction is a REP string instruction,
+    uint8_t count_bytes = 0;   // which counts in this many bytes of RCX
     std::vector<uint16_t> offsets;
     std::vector<uint16_t> costs;
 
     size_t count() const { return offsets.size(); }
 };
 
-// Blocks are found by where their bytes lie, not by linear address: two address spaces may have different code
-// at one linear address. A CodeBlock stays valid until sweep() after its page was dropped.
+// Blocks are found by where their bytes lie, not by linear address: two address spaces may have different
+// code at one linear address. A CodeBlock stays valid until sweep() after its page was dropped.
 class CodeMap {
   public:
     CodeMap();

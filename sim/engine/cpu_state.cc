@@ -12,8 +12,6 @@ namespace {
 
 using x86::SegmentRegister;
 
-constexpr uint64_t kArithmeticFlags = x86::rflags::CF | x86::rflags::PF | x86::rflags::AF | x86::rflags::ZF |
-                                      x86::rflags::SF | x86::rflags::OF;
 constexpr uint64_t kGuestEfer = x86::efer::SCE | x86::efer::LME | x86::efer::LMA | x86::efer::NXE;
 constexpr uint32_t kDescriptorB = 1u << 22;
 constexpr uint32_t kDescriptorL = 1u << 21;
@@ -66,15 +64,12 @@ void CpuState::set_gpr(x86::Gpr index, uint64_t value) {
 uint64_t CpuState::rip() const { return load<uint64_t>(image_, layout::kRip); }
 void CpuState::set_rip(uint64_t value) { store(image_, layout::kRip, value); }
 
-uint64_t CpuState::rflags() const {
-    const uint64_t direction = load<int32_t>(image_, layout::kDirection) < 0 ? x86::rflags::DF : 0;
-    return load<uint64_t>(image_, layout::kRflags) | load<uint64_t>(image_, layout::kCcSrc) | direction |
-           x86::rflags::kFixed1;
-}
+// Between runs the translator keeps RFLAGS whole, and takes the flags that it evaluates lazily out of it when
+// it starts; Unicorn's register read evaluates those. So they are stored in both places.
+uint64_t CpuState::rflags() const { return load<uint64_t>(image_, layout::kRflags) | x86::rflags::kFixed1; }
 void CpuState::set_rflags(uint64_t value) {
-    store<uint64_t>(image_, layout::kRflags,
-                    (value & ~(kArithmeticFlags | x86::rflags::DF)) | x86::rflags::kFixed1);
-    store<uint64_t>(image_, layout::kCcSrc, value & kArithmeticFlags);
+    store<uint64_t>(image_, layout::kRflags, value | x86::rflags::kFixed1);
+    store<uint64_t>(image_, layout::kCcSrc, value & x86::rflags::kArithmetic);
     store<uint32_t>(image_, layout::kCcOp, layout::kCcOpFlags);
     store<int32_t>(image_, layout::kDirection, (value & x86::rflags::DF) ? -1 : 1);
 }
@@ -169,8 +164,12 @@ bool CpuState::v8086() const {
     return (load<uint64_t>(image_, layout::kRflags) & x86::rflags::VM) != 0 && protected_mode() && !ia32e();
 }
 bool CpuState::ia32e() const { return (load<uint64_t>(image_, layout::kEfer) & x86::efer::LMA) != 0; }
-bool CpuState::code64() const { return ia32e() && (segment_flags(image_, SegmentRegister::CS) & kDescriptorL); }
-bool CpuState::code32() const { return !code64() && (segment_flags(image_, SegmentRegister::CS) & kDescriptorB); }
+bool CpuState::code64() const {
+    return ia32e() && (segment_flags(image_, SegmentRegister::CS) & kDescriptorL);
+}
+bool CpuState::code32() const {
+    return !code64() && (segment_flags(image_, SegmentRegister::CS) & kDescriptorB);
+}
 
 uint64_t CpuState::linear_rip() const {
     return code64() ? rip() : static_cast<uint32_t>(segment_base(SegmentRegister::CS) + rip());

@@ -5,7 +5,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "isa/expected.h"
 #include "sim/engine/code_map.h"
@@ -18,6 +21,8 @@
 namespace vtless::sim {
 
 class Unicorn;
+struct CpuResult;
+struct EnginePages;
 
 struct EngineConfig {
     // Not 0: flushes Unicorn's own TLB at pseudo-random moments. Nothing that a guest or a digest can see may
@@ -34,12 +39,9 @@ struct OptionalStops {
     friend constexpr bool operator==(const OptionalStops&, const OptionalStops&) = default;
 };
 
-// What holds events off for one instruction. SDM Vol. 3C table 25-3.
-enum class Shadow : uint8_t { None, Sti, MovSs };
-
-// Everything that a guest can observe here, cycles and instruction counts included, is a function of the guest
-// and of the calls made, never of how Unicorn cuts code into blocks or fills its TLB. Not thread-safe, but for
-// request_exit().
+// Everything that a guest can observe here, cycles and instruction counts included, is a function of the
+// guest and of the calls made, never of how Unicorn cuts code into blocks or fills its TLB. Not thread-safe,
+// but for request_exit().
 class Engine {
   public:
     static constexpr uint64_t kNever = ~uint64_t{0};
@@ -66,7 +68,7 @@ class Engine {
     // One register at a time: a few nanoseconds, no state image.
     uint64_t gpr(x86::Gpr index) const;
     void set_gpr(x86::Gpr index, uint64_t value);
-    uint64_t rip() const { return rip_; }
+    uint64_t rip() const { return image_loaded_ ? state_.rip() : rip_; }
     void set_rip(uint64_t value);
     uint64_t rflags() const;
     // All of the state; the first use after a run loads the image (about 80 ns). edit_state() has it loaded
@@ -88,7 +90,8 @@ class Engine {
         cycles_ += cycles;
     }
 
-    // run() stops at the first instruction boundary where cycles() >= deadline.
+    // run() stops at the first instruction boundary where cycles() >= deadline; iterations of a REP
+    // instruction are such boundaries.
     void set_deadline(uint64_t cycles) { deadline_ = cycles; }
     uint64_t deadline() const { return deadline_; }
     // run() stops at the first instruction boundary where RFLAGS.IF is set and no shadow holds events off.
@@ -113,62 +116,104 @@ class Engine {
     friend struct EngineHooks;
 
     // Why Unicorn came back, as the hooks saw it.
-    enum class Event : uint8_t { None, Intercept, Fault, HookedInstruction, NewHooks, WriteToCode, BlockLimit };
+    enum class Event : uint8_t { None, Intercept, HookedInstruction, NewHooks, BlockLimit };
 
-    // One entry of the block hook's table: what the block at `key` costs, in this generation.
+    // What a store to a page with code waits for.
+    enum class RefusedStore : uint8_t { None, DropCode, Step };
+
+    // One entry of the block hook's table: what the block at `pc` costs, in this generation.
     struct BlockSlot {
-        uint64_t key = 0;  // linear address << 16 | size
+        uint64_t pc = 0;  // linear
+        uint32_t size = 0;
         uint32_t generation = 0;
-        uint32_t cycles = 0;
+        uint64_t cycles = 0;
+        uint64_t count = 0;
         const CodeBlock* block = nullptr;
     };
     static constexpr size_t kBlockSlots = 2048;
+    // As the cost of a block, sends the hook to its slow path each time.
+    static constexpr uint64_t kLookCloser = uint64_t{1} << 63;
 
     Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config);
 
     // engine.cc
+    Expected<void, std::string> open();
     void load_image() const;
+    void run_until_stop();
     void prepare_run();
-    void start();
-    bool settle();  // false: handled here, start again
-    void leave_stepping();
-    void enter_stepping();
     void sync_translation();
+    void flush_tlb();
     void drop_code(Hpa page);
+    void drop_pending_code();
     void update_limit();
+    void shuffle_tlb();
+    static void on_host_write(void* self, Hpa first, uint64_t bytes);
 
-    // stops.cc
+    // stops.cc: each returns true when stop_ is to be returned, false to go on.
+    bool settle(bool refused);
     bool settle_intercept();
+    bool settle_exception(uint8_t vector);
     bool settle_fault();
-    bool settle_hooked_instruction();
+    bool settle_fetch_fault();
     bool settle_block_limit();
     bool stop_with(Stop::Kind kind);
     bool stop_with_exception(uint8_t vector, bool has_error_code, uint32_t error_code);
-    bool emulate_hidden_flag_instruction();
+    bool grant_implicit_access();
     void refund_unexecuted();
-    bool fault_is_implicit_access();
     uint64_t linear_rip() const;
-    size_t read_code(Gva at, std::span<std::byte> bytes);
+    uint64_t faulting_address() const;
+    bool uses_stack_segment();
+    size_t read_code(uint64_t linear, std::span<std::byte> bytes);
+    StoppedInstruction decode_at(uint64_t linear, CodeSize mode);
+
+    // stepping.cc
+    void enter_stepping();
+    void leave_stepping();
+    void take_back_permissions();
+    bool step_done();
+    bool emulate_flag_instruction();
+    bool stop_with_result(const CpuResult& result, const StoppedInstruction& instruction);
 
     // hooks.cc
     bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);
-    void on_block(uint64_t pc, uint32_t size);
-    void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
-    void on_new_block(uint64_t pc, uint32_t size, uint32_t count);
-    bool resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
-    void on_code(uint64_t pc);
-    void on_intercept(uint32_t number);
-    void on_syscall(bool sysenter);
-    void halt(Event event);
+    bool fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const;
     int page_permissions(const Translation& page, AccessType type);
+    void on_block(uint64_t pc, uint32_t size) {
+        BlockSlot& slot = slots_[slot_index(pc)];
+        const uint64_t after = cycles_ + slot.cycles;
+        if (slot.pc != pc || slot.size != size || slot.generation != generation_ ||
+            after > limit_.load(std::memory_order_relaxed)) [[unlikely]] {
+            on_block_slow(pc, size, slot);
+            return;
+        }
+        account(slot, after);
+    }
+    static size_t slot_index(uint64_t pc) { return (pc ^ pc >> 11) & (kBlockSlots - 1); }
+    void account(const BlockSlot& slot, uint64_t cycles_after) {
+        cycles_ = cycles_after;
+        instructions_ += slot.count;
+        before_last_ = last_block_;
+        last_block_ = slot.block;
+        last_pc_ = slot.pc;
+    }
+    void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
+    void resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
+    bool is_empty_repeat(const BlockSlot& slot) const;
+    bool interruptible() const;
+    void on_new_block(uint64_t pc, uint32_t size);
+    void mark_code(Hpa at);
+    void hook_instructions(uint64_t pc, const CodeBlock& block, std::span<const std::byte> bytes);
+    void on_code(uint64_t pc);
+    void on_system_call(Instruction id);
+    void on_intercept(uint32_t number);
+    void halt(Event event);
     Access access_for(AccessType type) const;
-    bool fetch_page(uint64_t pc, Hpa& at);
-
-    static void on_host_write(void* self, Hpa first, uint64_t bytes);
+    CodeSize current_mode() const;
 
     HostMemory* memory_;
     Mmu* mmu_;
     EngineConfig config_;
+    std::unique_ptr<EnginePages> own_pages_;
     std::unique_ptr<Unicorn> unicorn_;
     CodeMap code_;
     PageStates pages_;
@@ -180,36 +225,40 @@ class Engine {
     uint64_t rip_ = 0;
 
     Stop stop_;
+    StoppedInstruction decoded_;
     Event event_ = Event::None;
-    uint32_t intercept_ = 0;      // SVM exit code, for Event::Intercept
-    uint64_t write_to_code_ = 0;  // page, for Event::WriteToCode
+    bool running_ = false;
+    uint32_t intercept_ = 0;             // UC_HOOK_INTR's number, for Event::Intercept
+    uint64_t system_call_rip_ = kNever;  // SYSCALL and SYSENTER are seen after RIP has moved
     uint64_t fault_page_ = 0;
+    RefusedStore refused_store_ = RefusedStore::None;
+    Hpa refused_page_;
+    uint64_t implicit_grant_ = kNever;  // linear page that one instruction may read as supervisor
     std::vector<std::pair<uint64_t, uint64_t>> retranslate_;  // linear ranges, for Event::NewHooks
     std::vector<uint64_t> pending_drops_;                     // host-physical pages
-    uint64_t implicit_grant_ = kNever;                        // linear page
 
     uint64_t cycles_ = 0;
     uint64_t instructions_ = 0;
     std::atomic<uint64_t> limit_ = kNever;  // the block hook looks closer from here on
     uint64_t deadline_ = kNever;
-    const BlockSlot* last_ = nullptr;
-    const CodeBlock* before_last_ = nullptr;
     uint64_t last_pc_ = 0;
     const CodeBlock* last_block_ = nullptr;
+    const CodeBlock* before_last_ = nullptr;
+    const CodeBlock* before_rip_ = nullptr;  // the block that ended right before RIP, if one did
+    Shadow given_shadow_ = Shadow::None;
 
-    bool running_ = false;
     bool want_interruptible_ = false;
-    bool stepping_ = false;        // RFLAGS.TF is ours and hidden
-    bool stop_after_step_ = false;
-    bool step_over_fetch_ = false;
-    bool guest_tf_ = false;
-    Shadow loaded_shadow_ = Shadow::None;
     std::atomic<bool> exit_requested_ = false;
+    bool stepping_ = false;  // RFLAGS.TF is set, and guest_tf_ is what the guest would see
+    bool guest_tf_ = false;
+    bool stepped_ = false;  // since the last start one instruction has begun
+    bool stop_after_step_ = false;
+    bool flush_after_step_ = false;  // a permission was lent for one instruction
     OptionalStops optional_stops_;
     uint32_t generation_ = 1;
     uint64_t mmu_generation_ = 0;
     PagingState paging_;
-    uint64_t flush_state_ = 0;
+    uint64_t shuffle_ = 0;
     mutable HostCounters host_counters_;
 };
 

@@ -11,18 +11,19 @@ namespace vtless::sim::layout {
 // each of them with sentinels (image_probe.h) and refuses a library that differs.
 inline constexpr size_t kContextSize = 5608;
 
-inline constexpr size_t kGprs = 40;       // uint64_t[16], in encoding order
-inline constexpr size_t kRip = 168;       // uint64_t
-inline constexpr size_t kRflags = 176;    // uint64_t, without the arithmetic flags and DF
-inline constexpr size_t kCcDst = 184;     // uint64_t
-inline constexpr size_t kCcSrc = 192;     // uint64_t: OF SF ZF AF PF CF while kCcOp is kCcOpFlags
-inline constexpr size_t kCcOp = 208;      // uint32_t
-inline constexpr size_t kDirection = 212; // int32_t: 1, or -1 while DF is set
-inline constexpr size_t kHflags = 216;    // uint32_t, see below
-inline constexpr size_t kSegments = 224;  // kSegmentSize each: ES CS SS DS FS GS LDTR TR
-inline constexpr size_t kGdtr = 416;      // same shape
+inline constexpr size_t kGprs = 40;  // uint64_t[16], in encoding order
+inline constexpr size_t kRip = 168;  // uint64_t
+inline constexpr size_t kRflags =
+    176;  // uint64_t, whole between runs; without arithmetic flags and DF inside one
+inline constexpr size_t kCcDst = 184;      // uint64_t
+inline constexpr size_t kCcSrc = 192;      // uint64_t: OF SF ZF AF PF CF while kCcOp is kCcOpFlags
+inline constexpr size_t kCcOp = 208;       // uint32_t
+inline constexpr size_t kDirection = 212;  // int32_t: 1, or -1 while DF is set
+inline constexpr size_t kHflags = 216;     // uint32_t, see below
+inline constexpr size_t kSegments = 224;   // kSegmentSize each: ES CS SS DS FS GS LDTR TR
+inline constexpr size_t kGdtr = 416;       // same shape
 inline constexpr size_t kIdtr = 440;
-inline constexpr size_t kCr0 = 464;       // uint64_t each
+inline constexpr size_t kCr0 = 464;  // uint64_t each
 inline constexpr size_t kCr2 = 480;
 inline constexpr size_t kCr3 = 488;
 inline constexpr size_t kCr4 = 496;
@@ -37,13 +38,16 @@ inline constexpr size_t kFmask = 4896;
 inline constexpr size_t kKernelGsBase = 4904;
 inline constexpr size_t kTscAux = 4936;
 inline constexpr size_t kXcr0 = 4944;
-inline constexpr size_t kErrorCode = 5424;          // int32_t, of the last exception
-inline constexpr size_t kIntercepts = 5560;         // uint64_t, SVM's two intercept words
-inline constexpr size_t kInterceptCrRead = 5568;    // uint16_t
-inline constexpr size_t kInterceptCrWrite = 5570;   // uint16_t
-inline constexpr size_t kInterceptDrRead = 5572;    // uint16_t
-inline constexpr size_t kInterceptDrWrite = 5574;   // uint16_t
+inline constexpr size_t kErrorCode = 5424;            // int32_t, of the last exception
+inline constexpr size_t kIntercepts = 5560;           // uint64_t, SVM's two intercept words
+inline constexpr size_t kInterceptCrRead = 5568;      // uint16_t
+inline constexpr size_t kInterceptCrWrite = 5570;     // uint16_t
+inline constexpr size_t kInterceptDrRead = 5572;      // uint16_t
+inline constexpr size_t kInterceptDrWrite = 5574;     // uint16_t
 inline constexpr size_t kInterceptExceptions = 5576;  // uint32_t
+
+// In uc_engine itself, not in the context.
+inline constexpr size_t kEngineFaultAddress = 1416;  // uint64_t: linear address of the last refused access
 
 inline constexpr size_t kSegmentSize = 24;
 inline constexpr size_t kSegmentSelector = 0;  // uint32_t

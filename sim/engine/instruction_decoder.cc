@@ -2,6 +2,10 @@
 // Opcode maps: SDM Vol. 2D "Opcode Map" (A).
 #include "sim/engine/instruction_decoder.h"
 
+#include <capstone/capstone.h>
+
+#include <algorithm>
+#include <iterator>
 #include <optional>
 
 namespace vtless::sim {
@@ -63,18 +67,38 @@ class Decoder {
 
     bool legacy_prefix(unsigned byte) {
         switch (byte) {
-            case 0x66: operand_prefix_ = true; return true;
-            case 0x67: address_prefix_ = true; return true;
+            case 0x66:
+                operand_prefix_ = true;
+                return true;
+            case 0x67:
+                address_prefix_ = true;
+                return true;
             case 0xf2:
-            case 0xf3: repeat_ = byte; return true;
-            case 0xf0: return true;
-            case 0x26: segment_ = SegmentRegister::ES; return true;
-            case 0x2e: segment_ = SegmentRegister::CS; return true;
-            case 0x36: segment_ = SegmentRegister::SS; return true;
-            case 0x3e: segment_ = SegmentRegister::DS; return true;
-            case 0x64: segment_ = SegmentRegister::FS; return true;
-            case 0x65: segment_ = SegmentRegister::GS; return true;
-            default: return false;
+            case 0xf3:
+                repeat_ = byte;
+                return true;
+            case 0xf0:
+                return true;
+            case 0x26:
+                segment_ = SegmentRegister::ES;
+                return true;
+            case 0x2e:
+                segment_ = SegmentRegister::CS;
+                return true;
+            case 0x36:
+                segment_ = SegmentRegister::SS;
+                return true;
+            case 0x3e:
+                segment_ = SegmentRegister::DS;
+                return true;
+            case 0x64:
+                segment_ = SegmentRegister::FS;
+                return true;
+            case 0x65:
+                segment_ = SegmentRegister::GS;
+                return true;
+            default:
+                return false;
         }
     }
 
@@ -122,10 +146,11 @@ class Decoder {
             Gpr base, index;
             bool has_base, has_index, stack;
         };
-        static constexpr Form kForms[] = {{Gpr::RBX, Gpr::RSI, true, true, false}, {Gpr::RBX, Gpr::RDI, true, true, false},
-                                          {Gpr::RBP, Gpr::RSI, true, true, true},  {Gpr::RBP, Gpr::RDI, true, true, true},
-                                          {Gpr::RSI, Gpr::RAX, true, false, false}, {Gpr::RDI, Gpr::RAX, true, false, false},
-                                          {Gpr::RBP, Gpr::RAX, true, false, true}, {Gpr::RBX, Gpr::RAX, true, false, false}};
+        static constexpr Form kForms[] = {
+            {Gpr::RBX, Gpr::RSI, true, true, false},  {Gpr::RBX, Gpr::RDI, true, true, false},
+            {Gpr::RBP, Gpr::RSI, true, true, true},   {Gpr::RBP, Gpr::RDI, true, true, true},
+            {Gpr::RSI, Gpr::RAX, true, false, false}, {Gpr::RDI, Gpr::RAX, true, false, false},
+            {Gpr::RBP, Gpr::RAX, true, false, true},  {Gpr::RBX, Gpr::RAX, true, false, false}};
         MemoryOperand& memory = out_.memory;
         if (m.mod == 0 && m.rm == 6) {
             memory.displacement = next_signed(2);
@@ -172,7 +197,8 @@ class Decoder {
     void port_io(unsigned opcode) {
         const bool string = opcode < 0x70;
         const bool out = string ? (opcode & 2) != 0 : (opcode & 2) != 0;
-        set(string ? (out ? Instruction::OUTS : Instruction::INS) : (out ? Instruction::OUT : Instruction::IN));
+        set(string ? (out ? Instruction::OUTS : Instruction::INS)
+                   : (out ? Instruction::OUT : Instruction::IN));
         if (!(opcode & 1)) {
             out_.operand_size = 1;
         } else if (out_.operand_size == 8) {
@@ -200,26 +226,49 @@ class Decoder {
 
     void one_byte(unsigned opcode) {
         switch (opcode) {
-            case 0x6c: case 0x6d: case 0x6e: case 0x6f:
-            case 0xe4: case 0xe5: case 0xe6: case 0xe7:
-            case 0xec: case 0xed: case 0xee: case 0xef: return port_io(opcode);
-            case 0x90: return set(repeat_ == 0xf3 ? Instruction::PAUSE : Instruction::UNDEFINED);
-            case 0x9c: return set_stack_width(Instruction::PUSHF);
-            case 0x9d: return set_stack_width(Instruction::POPF);
-            case 0xcf: return set(Instruction::IRET);
-            case 0xcc: return set(Instruction::INT3);
+            case 0x6c:
+            case 0x6d:
+            case 0x6e:
+            case 0x6f:
+            case 0xe4:
+            case 0xe5:
+            case 0xe6:
+            case 0xe7:
+            case 0xec:
+            case 0xed:
+            case 0xee:
+            case 0xef:
+                return port_io(opcode);
+            case 0x90:
+                return set(repeat_ == 0xf3 ? Instruction::PAUSE : Instruction::UNDEFINED);
+            case 0x9c:
+                return set_stack_width(Instruction::PUSHF);
+            case 0x9d:
+                return set_stack_width(Instruction::POPF);
+            case 0xcf:
+                return set(Instruction::IRET);
+            case 0xcc:
+                return set(Instruction::INT3);
             case 0xcd:
                 set(Instruction::INT_N);
                 out_.number = static_cast<uint8_t>(next());
                 return;
-            case 0xce: return set(Instruction::INTO);
-            case 0xf1: return set(Instruction::INT1);
-            case 0xf4: return set(Instruction::HLT);
-            case 0x9a: return far_immediate(Instruction::FAR_CALL_SYSTEM);
-            case 0xea: return far_immediate(Instruction::FAR_JMP_SYSTEM);
-            case 0xd9: return x87();
-            case 0xff: return group5();
-            default: return set(Instruction::UNDEFINED);
+            case 0xce:
+                return set(Instruction::INTO);
+            case 0xf1:
+                return set(Instruction::INT1);
+            case 0xf4:
+                return set(Instruction::HLT);
+            case 0x9a:
+                return far_immediate(Instruction::FAR_CALL_SYSTEM);
+            case 0xea:
+                return far_immediate(Instruction::FAR_JMP_SYSTEM);
+            case 0xd9:
+                return x87();
+            case 0xff:
+                return group5();
+            default:
+                return set(Instruction::UNDEFINED);
         }
     }
     // PUSHF and POPF move 8 bytes in 64-bit mode, with or without REX.W.
@@ -236,38 +285,65 @@ class Decoder {
     // F2XM1 FYL2X FPTAN FPATAN, FYL2XP1, FSINCOS, FSIN FCOS.
     void x87() {
         const unsigned byte = next();
-        const bool transcendental = (byte >= 0xf0 && byte <= 0xf3) || byte == 0xf9 || byte == 0xfb ||
-                                    byte == 0xfe || byte == 0xff;
+        const bool transcendental =
+            (byte >= 0xf0 && byte <= 0xf3) || byte == 0xf9 || byte == 0xfb || byte == 0xfe || byte == 0xff;
         set(transcendental ? Instruction::X87_TRANSCENDENTAL : Instruction::UNDEFINED);
     }
 
     void two_byte(unsigned opcode) {
         switch (opcode) {
-            case 0x00: return group6();
-            case 0x01: return group7();
-            case 0x05: return set(Instruction::SYSCALL);
-            case 0x06: return set(Instruction::CLTS);
-            case 0x07: return set(Instruction::SYSRET);
-            case 0x08: return set(Instruction::INVD);
-            case 0x09: return set(Instruction::WBINVD);
-            case 0x20: return move_special(Instruction::MOV_FROM_CR);
-            case 0x21: return move_special(Instruction::MOV_FROM_DR);
-            case 0x22: return move_special(Instruction::MOV_TO_CR);
-            case 0x23: return move_special(Instruction::MOV_TO_DR);
-            case 0x30: return set(Instruction::WRMSR);
-            case 0x31: return set(Instruction::RDTSC);
-            case 0x32: return set(Instruction::RDMSR);
-            case 0x33: return set(Instruction::RDPMC);
-            case 0x34: return set(Instruction::SYSENTER);
-            case 0x35: return set(Instruction::SYSEXIT);
-            case 0x37: return set(Instruction::GETSEC);
-            case 0x38: return three_byte_38();
-            case 0x78: return with_operands(repeat_ || operand_prefix_ ? Instruction::UNDEFINED : Instruction::VMREAD);
-            case 0x79: return with_operands(repeat_ || operand_prefix_ ? Instruction::UNDEFINED : Instruction::VMWRITE);
-            case 0xa2: return set(Instruction::CPUID);
-            case 0xaa: return set(Instruction::RSM);
-            case 0xc7: return group9();
-            default: return set(Instruction::UNDEFINED);
+            case 0x00:
+                return group6();
+            case 0x01:
+                return group7();
+            case 0x05:
+                return set(Instruction::SYSCALL);
+            case 0x06:
+                return set(Instruction::CLTS);
+            case 0x07:
+                return set(Instruction::SYSRET);
+            case 0x08:
+                return set(Instruction::INVD);
+            case 0x09:
+                return set(Instruction::WBINVD);
+            case 0x20:
+                return move_special(Instruction::MOV_FROM_CR);
+            case 0x21:
+                return move_special(Instruction::MOV_FROM_DR);
+            case 0x22:
+                return move_special(Instruction::MOV_TO_CR);
+            case 0x23:
+                return move_special(Instruction::MOV_TO_DR);
+            case 0x30:
+                return set(Instruction::WRMSR);
+            case 0x31:
+                return set(Instruction::RDTSC);
+            case 0x32:
+                return set(Instruction::RDMSR);
+            case 0x33:
+                return set(Instruction::RDPMC);
+            case 0x34:
+                return set(Instruction::SYSENTER);
+            case 0x35:
+                return set(Instruction::SYSEXIT);
+            case 0x37:
+                return set(Instruction::GETSEC);
+            case 0x38:
+                return three_byte_38();
+            case 0x78:
+                return with_operands(repeat_ || operand_prefix_ ? Instruction::UNDEFINED
+                                                                : Instruction::VMREAD);
+            case 0x79:
+                return with_operands(repeat_ || operand_prefix_ ? Instruction::UNDEFINED
+                                                                : Instruction::VMWRITE);
+            case 0xa2:
+                return set(Instruction::CPUID);
+            case 0xaa:
+                return set(Instruction::RSM);
+            case 0xc7:
+                return group9();
+            default:
+                return set(Instruction::UNDEFINED);
         }
     }
     // MOV to and from CRn and DRn: ModRM.mod is ignored.
@@ -286,17 +362,17 @@ class Decoder {
         out_.operand_size = size_ == CodeSize::Bits64 ? 8 : 4;
     }
     void group6() {
-        static constexpr Instruction kById[8] = {Instruction::SLDT, Instruction::STR,       Instruction::LLDT,
-                                                 Instruction::LTR,  Instruction::UNDEFINED, Instruction::UNDEFINED,
-                                                 Instruction::UNDEFINED, Instruction::UNDEFINED};
+        static constexpr Instruction kById[8] = {
+            Instruction::SLDT,      Instruction::STR,       Instruction::LLDT,      Instruction::LTR,
+            Instruction::UNDEFINED, Instruction::UNDEFINED, Instruction::UNDEFINED, Instruction::UNDEFINED};
         const ModRm m = modrm();
         set(kById[m.reg]);
         operand(m);
     }
     void group7() {
-        static constexpr Instruction kMemory[8] = {Instruction::SGDT, Instruction::SIDT,      Instruction::LGDT,
-                                                   Instruction::LIDT, Instruction::SMSW,      Instruction::UNDEFINED,
-                                                   Instruction::LMSW, Instruction::INVLPG};
+        static constexpr Instruction kMemory[8] = {
+            Instruction::SGDT, Instruction::SIDT,      Instruction::LGDT, Instruction::LIDT,
+            Instruction::SMSW, Instruction::UNDEFINED, Instruction::LMSW, Instruction::INVLPG};
         const ModRm m = modrm();
         if (m.memory() || m.reg == 4 || m.reg == 6) {
             set(kMemory[m.reg]);
@@ -304,17 +380,28 @@ class Decoder {
             return;
         }
         switch (m.reg << 3 | m.rm) {
-            case 0x01: return set(Instruction::VMCALL);
-            case 0x02: return set(Instruction::VMLAUNCH);
-            case 0x03: return set(Instruction::VMRESUME);
-            case 0x04: return set(Instruction::VMXOFF);
-            case 0x08: return set(Instruction::MONITOR);
-            case 0x09: return set(Instruction::MWAIT);
-            case 0x0f: return set(Instruction::ENCLS);
-            case 0x11: return set(Instruction::XSETBV);
-            case 0x14: return set(Instruction::VMFUNC);
-            case 0x39: return set(Instruction::RDTSCP);
-            default: return set(Instruction::UNDEFINED);
+            case 0x01:
+                return set(Instruction::VMCALL);
+            case 0x02:
+                return set(Instruction::VMLAUNCH);
+            case 0x03:
+                return set(Instruction::VMRESUME);
+            case 0x04:
+                return set(Instruction::VMXOFF);
+            case 0x08:
+                return set(Instruction::MONITOR);
+            case 0x09:
+                return set(Instruction::MWAIT);
+            case 0x0f:
+                return set(Instruction::ENCLS);
+            case 0x11:
+                return set(Instruction::XSETBV);
+            case 0x14:
+                return set(Instruction::VMFUNC);
+            case 0x39:
+                return set(Instruction::RDTSCP);
+            default:
+                return set(Instruction::UNDEFINED);
         }
     }
     void group9() {
@@ -323,7 +410,9 @@ class Decoder {
             if (m.reg == 3) set(Instruction::XRSTORS);
             if (m.reg == 5) set(Instruction::XSAVES);
             if (m.reg == 6) {
-                set(repeat_ == 0xf3 ? Instruction::VMXON : operand_prefix_ ? Instruction::VMCLEAR : Instruction::VMPTRLD);
+                set(repeat_ == 0xf3   ? Instruction::VMXON
+                    : operand_prefix_ ? Instruction::VMCLEAR
+                                      : Instruction::VMPTRLD);
             }
             if (m.reg == 7) set(Instruction::VMPTRST);
         } else {
@@ -358,6 +447,51 @@ StoppedInstruction decode_stopped_instruction(std::span<const std::byte> bytes, 
     return Decoder(bytes, size).decode();
 }
 
+// MOV Sreg, POP Sreg, LES to LGS, far RET, IRET, LAR, LSL, VERR, VERW.
+bool loads_segment(std::span<const std::byte> bytes, bool code64) {
+    const auto at = [&](size_t i) { return i < bytes.size() ? std::to_integer<unsigned>(bytes[i]) : 0u; };
+    size_t i = 0;
+    static constexpr unsigned kPrefixes[] = {0x66, 0x67, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+    while (std::ranges::find(kPrefixes, at(i)) != std::end(kPrefixes)) ++i;
+    if (code64 && (at(i) & 0xf0) == 0x40) ++i;
+    if (at(i) == 0x0f) {
+        static constexpr unsigned kTwoByte[] = {0x02, 0x03, 0xa1, 0xa9, 0xb2, 0xb4, 0xb5};
+        const bool verify = at(i + 1) == 0x00 && ((at(i + 2) >> 3 & 7) == 4 || (at(i + 2) >> 3 & 7) == 5);
+        return verify || std::ranges::find(kTwoByte, at(i + 1)) != std::end(kTwoByte);
+    }
+    static constexpr unsigned kOneByte[] = {0x8e, 0x07, 0x17, 0x1f, 0xc4, 0xc5, 0xca, 0xcb, 0xcf};
+    return std::ranges::find(kOneByte, at(i)) != std::end(kOneByte);
+}
+
+bool addresses_stack(std::span<const std::byte> bytes, CodeSize size) {
+    static constexpr cs_mode kModes[] = {CS_MODE_16, CS_MODE_32, CS_MODE_64};
+    csh handle;
+    if (cs_open(CS_ARCH_X86, kModes[static_cast<size_t>(size)], &handle) != CS_ERR_OK) return false;
+    cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
+    cs_insn* found = nullptr;
+    bool stack = false;
+    if (cs_disasm(handle, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), 0, 1, &found) == 1) {
+        const cs_x86& x86 = found->detail->x86;
+        const cs_x86_op* operands = x86.operands;
+        const auto* memory = std::find_if(operands, operands + x86.op_count,
+                                          [](const cs_x86_op& op) { return op.type == X86_OP_MEM; });
+        static constexpr unsigned kStackBases[] = {X86_REG_RSP, X86_REG_ESP, X86_REG_RBP, X86_REG_EBP,
+                                                   X86_REG_BP};
+        static constexpr unsigned kStackPointers[] = {X86_REG_RSP, X86_REG_ESP, X86_REG_SP};
+        if (memory != operands + x86.op_count) {
+            const bool base =
+                std::ranges::find(kStackBases, unsigned{memory->mem.base}) != std::end(kStackBases);
+            stack = memory->mem.segment == X86_REG_SS || (memory->mem.segment == X86_REG_INVALID && base);
+        } else {
+            for (const unsigned pointer : kStackPointers)
+                stack = stack || cs_reg_read(handle, found, pointer);
+        }
+        cs_free(found, 1);
+    }
+    cs_close(&handle);
+    return stack;
+}
+
 bool needs_hook(Instruction id) {
     switch (id) {
         case Instruction::IN:
@@ -369,8 +503,10 @@ bool needs_hook(Instruction id) {
         case Instruction::RDSEED:
         case Instruction::SYSEXIT:
         case Instruction::FAR_JMP_SYSTEM:
-        case Instruction::FAR_CALL_SYSTEM: return true;
-        default: return false;
+        case Instruction::FAR_CALL_SYSTEM:
+            return true;
+        default:
+            return false;
     }
 }
 

@@ -13,17 +13,76 @@ namespace vtless::sim {
 // Instructions that the engine stops *before*. Everything else it runs itself.
 enum class Instruction : uint8_t {
     None,
-    CPUID, HLT, RDTSC, RDTSCP, RDPMC, RDMSR, WRMSR, RDRAND, RDSEED, XSETBV, XGETBV_NONZERO,
-    MOV_TO_CR, MOV_FROM_CR, CLTS, LMSW, SMSW, MOV_TO_DR, MOV_FROM_DR,
-    IN, OUT, INS, OUTS,
-    INT_N, INT3, INTO, INT1,
-    SGDT, SIDT, LGDT, LIDT, SLDT, STR, LLDT, LTR,
-    INVD, WBINVD, INVLPG, INVPCID, MONITOR, MWAIT, PAUSE, RSM, GETSEC, ENCLS, XSAVES, XRSTORS, RDPID,
-    SYSCALL, SYSENTER, SYSEXIT, SYSRET,
-    FAR_JMP_SYSTEM, FAR_CALL_SYSTEM,  // JMP, CALL far that may reach a TSS, task gate or call gate
-    PUSHF, POPF, IRET,                // only while asked for (NMI blocking, hidden TF)
+    CPUID,
+    HLT,
+    RDTSC,
+    RDTSCP,
+    RDPMC,
+    RDMSR,
+    WRMSR,
+    RDRAND,
+    RDSEED,
+    XSETBV,
+    XGETBV_NONZERO,
+    MOV_TO_CR,
+    MOV_FROM_CR,
+    CLTS,
+    LMSW,
+    SMSW,
+    MOV_TO_DR,
+    MOV_FROM_DR,
+    IN,
+    OUT,
+    INS,
+    OUTS,
+    INT_N,
+    INT3,
+    INTO,
+    INT1,
+    SGDT,
+    SIDT,
+    LGDT,
+    LIDT,
+    SLDT,
+    STR,
+    LLDT,
+    LTR,
+    INVD,
+    WBINVD,
+    INVLPG,
+    INVPCID,
+    MONITOR,
+    MWAIT,
+    PAUSE,
+    RSM,
+    GETSEC,
+    ENCLS,
+    XSAVES,
+    XRSTORS,
+    RDPID,
+    SYSCALL,
+    SYSENTER,
+    SYSEXIT,
+    SYSRET,
+    FAR_JMP_SYSTEM,
+    FAR_CALL_SYSTEM,  // JMP, CALL far that may reach a TSS, task gate or call gate
+    PUSHF,
+    POPF,
+    IRET,  // only while asked for (NMI blocking, hidden TF)
     X87_TRANSCENDENTAL,
-    VMCALL, VMCLEAR, VMLAUNCH, VMPTRLD, VMPTRST, VMREAD, VMRESUME, VMWRITE, VMXOFF, VMXON, INVEPT, INVVPID, VMFUNC,
+    VMCALL,
+    VMCLEAR,
+    VMLAUNCH,
+    VMPTRLD,
+    VMPTRST,
+    VMREAD,
+    VMRESUME,
+    VMWRITE,
+    VMXOFF,
+    VMXON,
+    INVEPT,
+    INVVPID,
+    VMFUNC,
     UNDEFINED,
 };
 
@@ -46,10 +105,10 @@ struct StoppedInstruction {
     uint8_t address_size = 0;  // bytes: 2, 4, 8
     uint8_t number = 0;        // control or debug register, INT vector, or immediate port when has_immediate
     bool has_immediate = false;
-    bool rep = false;          // F3 or F2 on INS, OUTS
+    bool rep = false;  // F3 or F2 on INS, OUTS
     bool has_memory = false;
-    x86::Gpr gpr = x86::Gpr::RAX;  // register operand (ModRM.reg or ModRM.rm, the one that is not memory)
-    x86::Gpr gpr2 = x86::Gpr::RAX; // second register operand where both are registers
+    x86::Gpr gpr = x86::Gpr::RAX;   // register operand (ModRM.reg or ModRM.rm, the one that is not memory)
+    x86::Gpr gpr2 = x86::Gpr::RAX;  // second register operand where both are registers
     MemoryOperand memory;
     // Far JMP and CALL with an immediate operand (ptr16:32).
     uint16_t far_selector = 0;
@@ -58,15 +117,15 @@ struct StoppedInstruction {
 
 struct Stop {
     enum class Kind : uint8_t {
-        Exception,           // vector, error_code: raised by the guest's instruction at RIP, not delivered
-        PageFault,           // fault: error code and exact address; not delivered, CR2 not written
-        EptViolation,        // fault
-        EptMisconfiguration, // fault
-        Instruction,         // instruction: about to run
-        Deadline,            // cycles() has reached the deadline, at an exact instruction boundary
-        BlockBoundary,       // asked for with stop_when_interruptible(): RFLAGS.IF = 1 and no shadow
-        SingleStep,          // asked for with step(): one instruction, or one REP iteration, has run
-        Requested,           // request_exit() from another thread
+        Exception,            // vector, error_code: raised by the guest's instruction at RIP, not delivered
+        PageFault,            // fault: error code and exact address; not delivered, CR2 not written
+        EptViolation,         // fault
+        EptMisconfiguration,  // fault
+        Instruction,          // instruction: about to run
+        Deadline,             // cycles() has reached the deadline, at an exact instruction boundary
+        BlockBoundary,        // asked for with stop_when_interruptible(): RFLAGS.IF = 1 and no shadow
+        SingleStep,           // asked for with step(): one instruction, or one REP iteration, has run
+        Requested,            // request_exit() from another thread
     };
 
     Kind kind = Kind::Requested;
@@ -78,5 +137,10 @@ struct Stop {
     AccessType access = AccessType::Read;
     uint8_t access_size = 0;  // bytes, for EPT stops
 };
+
+inline Stop::Kind ept_stop(const MmuFault& fault) {
+    return fault.kind == MmuFault::Kind::EptViolation ? Stop::Kind::EptViolation
+                                                      : Stop::Kind::EptMisconfiguration;
+}
 
 }  // namespace vtless::sim

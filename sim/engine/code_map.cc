@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include "sim/engine/code_map.h"
+
+#include <capstone/capstone.h>
+
+#include "isa/check.h"
+#include "sim/engine/instruction_decoder.h"
+#include "sim/time/cycle_costs.h"
+
+namespace vtless::sim {
+namespace {
+
+constexpr CodeSize kModes[] = {CodeSize::Bits16, CodeSize::Bits32, CodeSize::Bits64};
+constexpr cs_mode kCapstoneModes[] = {CS_MODE_16, CS_MODE_32, CS_MODE_64};
+
+Shadow shadow_after(std::span<const std::byte> instruction, unsigned id) {
+    if (id == X86_INS_STI) return Shadow::Sti;
+    if (id != X86_INS_MOV && id != X86_INS_POP) return Shadow::None;
+    // MOV SS, r/m16 is 8E /2, POP SS is 17; prefixes may precede.
+    for (size_t i = 0; i < instruction.size(); ++i) {
+        const auto byte = std::to_integer<unsigned>(instruction[i]);
+        if (byte == 0x17) return Shadow::MovSs;
+        if (byte == 0x8e && i + 1 < instruction.size()) {
+            const auto modrm = std::to_integer<unsigned>(instruction[i + 1]);
+            return (modrm >> 3 & 7) == 2 ? Shadow::MovSs : Shadow::None;
+        }
+        const bool prefix = byte == 0x66 || byte == 0x67 || (byte & 0xf0) == 0x40 || byte == 0x2e ||
+                            byte == 0x36 || byte == 0x3e || byte == 0x26 || byte == 0x64 || byte == 0x65;
+        if (!prefix) return Shadow::None;
+    }
+    return Shadow::None;
+}
+
+bool is_repeated(std::span<const std::byte> instruction, unsigned id) {
+    switch (id) {
+        case X86_INS_MOVSB:
+        case X86_INS_MOVSW:
+        case X86_INS_MOVSD:
+        case X86_INS_MOVSQ:
+        case X86_INS_STOSB:
+        case X86_INS_STOSW:
+        case X86_INS_STOSD:
+        case X86_INS_STOSQ:
+        case X86_INS_LODSB:
+        case X86_INS_LODSW:
+        case X86_INS_LODSD:
+        case X86_INS_LODSQ:
+        case X86_INS_CMPSB:
+        case X86_INS_CMPSW:
+        case X86_INS_CMPSD:
+        case X86_INS_CMPSQ:
+        case X86_INS_SCASB:
+        case X86_INS_SCASW:
+        case X86_INS_SCASD:
+        case X86_INS_SCASQ:
+            break;
+        default:
+            return false;
+    }
+    for (const std::byte byte : instruction) {
+        if (byte == std::byte{0xf2} || byte == std::byte{0xf3}) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+CodeMap::CodeMap() {
+    for (size_t i = 0; i < std::size(kModes); ++i) {
+        VTLESS_CHECK(cs_open(CS_ARCH_X86, kCapstoneModes[i], &disassemblers_[i]) == CS_ERR_OK);
+        scratch_[i] = cs_malloc(disassemblers_[i]);
+    }
+}
+
+CodeMap::~CodeMap() {
+    for (size_t i = 0; i < std::size(kModes); ++i) {
+        cs_free(scratch_[i], 1);
+        cs_close(&disassemblers_[i]);
+    }
+}
+
+uint32_t CodeMap::key(Hpa at, uint32_t size, CodeSize mode) {
+    return static_cast<uint32_t>(at.page_offset()) << 20 | (size & 0xffff) << 2 | static_cast<uint32_t>(mode);
+}
+
+const CodeBlock& CodeMap::add(Hpa at, CodeSize mode, std::span<const std::byte> bytes) {
+    auto& slot = pages_[at.frame_number()][key(at, static_cast<uint32_t>(bytes.size()), mode)];
+    if (!slot) slot = std::make_unique<CodeBlock>();
+    slot->size = static_cast<uint32_t>(bytes.size());
+    slot->mode = mode;
+    decode(*slot, bytes);
+    return *slot;
+}
+
+// Bytes that Capstone cannot decode count as one instruction: the translator ends a block at an undefined
+// opcode, so they are the last.
+void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
+    block.offsets.clear();
+    block.costs.clear();
+    block.cycles = 0;
+    block.shadow_at_end = Shadow::None;
+    block.needs_hooks = false;
+    block.repeats = false;
+    const auto mode = static_cast<size_t>(block.mode);
+    const auto* code = reinterpret_cast<const uint8_t*>(bytes.data());
+    size_t left = bytes.size();
+    uint64_t address = 0;
+    while (left != 0) {
+        const size_t offset = bytes.size() - left;
+        const bool decoded = cs_disasm_iter(disassemblers_[mode], &code, &left, &address, scratch_[mode]);
+        const size_t length = decoded ? bytes.size() - left - offset : left;
+        const auto instruction = bytes.subspan(offset, length);
+        const unsigned id = decoded ? scratch_[mode]->id : unsigned{X86_INS_INVALID};
+        const uint16_t cost = instruction_cycles(id);
+        block.offsets.push_back(static_cast<uint16_t>(offset));
+        block.costs.push_back(cost);
+        block.cycles += cost;
+        block.shadow_at_end = shadow_after(instruction, id);
+        block.repeats = is_repeated(instruction, id);
+        if (block.repeats)
+            block.count_bytes = decode_stopped_instruction(instruction, block.mode).address_size;
+        if (needs_hook(decode_stopped_instruction(instruction, block.mode).id)) block.needs_hooks = true;
+        if (!decoded) break;
+    }
+}
+
+const CodeBlock* CodeMap::find(Hpa at, uint32_t size, CodeSize mode) const {
+    const auto page = pages_.find(at.frame_number());
+    if (page == pages_.end()) return nullptr;
+    const auto block = page->second.find(key(at, size, mode));
+    return block == page->second.end() ? nullptr : block->second.get();
+}
+
+const CodeBlock* CodeMap::find_unique(Hpa at, uint32_t size) const {
+    const auto page = pages_.find(at.frame_number());
+    if (page == pages_.end()) return nullptr;
+    const CodeBlock* found = nullptr;
+    for (const CodeSize mode : kModes) {
+        const auto block = page->second.find(key(at, size, mode));
+        if (block == page->second.end()) continue;
+        if (found != nullptr) return nullptr;
+        found = block->second.get();
+    }
+    return found;
+}
+
+void CodeMap::drop_page(Hpa at) {
+    const auto page = pages_.find(at.frame_number());
+    if (page == pages_.end()) return;
+    for (auto& [key, block] : page->second) dropped_.push_back(std::move(block));
+    pages_.erase(page);
+}
+
+}  // namespace vtless::sim

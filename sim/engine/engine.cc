@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+#include "sim/engine/engine.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "isa/x86/rflags.h"
+#include "sim/engine/engine_pages.h"
+#include "sim/engine/guest_mode.h"
+#include "sim/engine/image_layout.h"
+#include "sim/engine/instruction_decoder.h"
+#include "sim/engine/unicorn.h"
+
+namespace vtless::sim {
+
+// Unicorn's callbacks; `self` is the Engine.
+struct EngineHooks {
+    static Engine& engine(void* self) { return *static_cast<Engine*>(self); }
+
+    static bool fill(uc_engine*, uint64_t va, uc_mem_type type, uc_tlb_entry* out, void* self) {
+        const AccessType access = type == UC_MEM_WRITE   ? AccessType::Write
+                                  : type == UC_MEM_FETCH ? AccessType::Fetch
+                                                         : AccessType::Read;
+        int permissions = 0;
+        const bool mapped = engine(self).on_fill(va, access, out->paddr, permissions);
+        out->perms = static_cast<uc_prot>(permissions);
+        return mapped;
+    }
+    static void block(uc_engine*, uint64_t pc, uint32_t size, void* self) { engine(self).on_block(pc, size); }
+    static void new_block(uc_engine*, uc_tb* block, uc_tb*, void* self) {
+        engine(self).on_new_block(block->pc, block->size);
+    }
+    static void intercept(uc_engine*, uint32_t number, void* self) { engine(self).on_intercept(number); }
+    static void code(uc_engine*, uint64_t pc, uint32_t, void* self) { engine(self).on_code(pc); }
+    static void syscall(uc_engine*, void* self) { engine(self).on_system_call(Instruction::SYSCALL); }
+    static void sysenter(uc_engine*, void* self) { engine(self).on_system_call(Instruction::SYSENTER); }
+
+    static constexpr UnicornHooks all() {
+        return {fill, block, new_block, intercept, code, syscall, sysenter};
+    }
+};
+
+Engine::Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config)
+    : memory_(&memory),
+      mmu_(&mmu),
+      config_(config),
+      own_pages_(std::make_unique<EnginePages>()),
+      pages_(memory.size()),
+      slots_(std::make_unique<BlockSlot[]>(kBlockSlots)),
+      shuffle_(config.flush_seed) {}
+
+Engine::~Engine() { memory_->set_write_listener(nullptr, nullptr); }
+
+Expected<std::unique_ptr<Engine>, std::string> Engine::create(HostMemory& memory, Mmu& mmu,
+                                                              const EngineConfig& config) {
+    auto engine = std::unique_ptr<Engine>(new Engine(memory, mmu, config));
+    if (auto opened = engine->open(); !opened) return Unexpected(opened.error());
+    return engine;
+}
+
+Expected<void, std::string> Engine::open() {
+    auto unicorn = Unicorn::open();
+    if (!unicorn) return Unexpected(unicorn.error());
+    unicorn_ = std::move(*unicorn);
+    std::memset(own_pages_->bytes, 0, EnginePages::kSize);
+    std::memset(own_pages_->bytes + EnginePages::kOnes, 0xff, 0x1000);
+    unicorn_->map(0, memory_->size(), memory_->base());
+    unicorn_->map(kEnginePages, EnginePages::kSize, own_pages_->bytes);
+    unicorn_->attach(EngineHooks::all(), this);
+    if (auto entered = enter_guest_mode(*unicorn_, *own_pages_, intercept_); !entered) return entered;
+    state_ = CpuState(unicorn_->image());
+    memory_->set_write_listener(on_host_write, this);
+    flush_tlb();
+    return {};
+}
+
+// --------------------------------------------------------------------------------------------- registers
+
+uint64_t Engine::gpr(x86::Gpr index) const {
+    return image_loaded_ ? state_.gpr(index) : unicorn_->read(index);
+}
+
+void Engine::set_gpr(x86::Gpr index, uint64_t value) {
+    if (image_loaded_) {
+        edit_state().set_gpr(index, value);
+    } else {
+        unicorn_->write(index, value);
+    }
+}
+
+void Engine::set_rip(uint64_t value) {
+    rip_ = value;
+    decoded_.id = Instruction::None;
+    if (image_loaded_) state_.set_rip(value);
+}
+
+uint64_t Engine::rflags() const {
+    return image_loaded_ ? state_.rflags() : unicorn_->read(UC_X86_REG_RFLAGS);
+}
+
+void Engine::load_image() const {
+    if (image_loaded_) return;
+    ++host_counters_.image_loads;
+    const uint64_t flags = unicorn_->read(UC_X86_REG_RFLAGS);
+    unicorn_->save();
+    state_.set_rflags(flags);
+    state_.set_rip(rip_);
+    image_loaded_ = true;
+}
+
+const CpuState& Engine::state() const {
+    load_image();
+    return state_;
+}
+
+CpuState& Engine::edit_state() {
+    load_image();
+    image_edited_ = true;
+    return state_;
+}
+
+Shadow Engine::shadow() const {
+    if (!state().interrupt_shadow()) return Shadow::None;
+    return before_rip_ != nullptr ? before_rip_->shadow_at_end : given_shadow_;
+}
+
+void Engine::set_shadow(Shadow shadow) {
+    edit_state().set_interrupt_shadow(shadow != Shadow::None);
+    given_shadow_ = shadow;
+    before_rip_ = nullptr;
+}
+
+const StoppedInstruction& Engine::instruction() {
+    if (decoded_.id != Instruction::None) return decoded_;
+    if (!image_loaded_ && last_block_ != nullptr && last_block_->mode == CodeSize::Bits64) {
+        decoded_ = decode_at(rip_, CodeSize::Bits64);
+    } else {
+        decoded_ = decode_at(state().linear_rip(), code_size(state()));
+    }
+    return decoded_;
+}
+
+// --------------------------------------------------------------------------------------------------- run
+
+const Stop& Engine::run() {
+    if (exit_requested_.exchange(false)) {
+        stop_.kind = Stop::Kind::Requested;
+    } else if (cycles_ >= deadline_) {
+        stop_.kind = Stop::Kind::Deadline;
+    } else {
+        run_until_stop();
+    }
+    return stop_;
+}
+
+const Stop& Engine::step() {
+    stop_after_step_ = true;
+    enter_stepping();
+    run_until_stop();
+    stop_after_step_ = false;
+    return stop_;
+}
+
+void Engine::run_until_stop() {
+    for (;;) {
+        if (stepping_ && emulate_flag_instruction()) break;
+        prepare_run();
+        running_ = true;
+        ++host_counters_.starts;
+        const uc_err error = unicorn_->start(rip_);
+        running_ = false;
+        image_loaded_ = false;
+        rip_ = unicorn_->read(UC_X86_REG_RIP);
+        VTLESS_CHECK(error == UC_ERR_OK || error == UC_ERR_EXCEPTION);
+        if (settle(error == UC_ERR_EXCEPTION)) break;
+    }
+    if (stepping_) leave_stepping();
+}
+
+void Engine::prepare_run() {
+    drop_pending_code();
+    sync_translation();
+    if (shuffle_ != 0) shuffle_tlb();
+    if (image_edited_) {
+        rip_ = state_.rip();
+        state_.sync_mode();
+        unicorn_->restore();
+        image_edited_ = false;
+    } else if (image_loaded_) {
+        rip_ = state_.rip();
+    }
+    event_ = Event::None;
+    decoded_.id = Instruction::None;
+    refused_store_ = RefusedStore::None;
+    system_call_rip_ = kNever;
+    before_last_ = before_rip_;
+    last_block_ = nullptr;
+    stepped_ = false;
+    update_limit();
+}
+
+void Engine::update_limit() {
+    const bool look_closer = stepping_ || want_interruptible_;
+    limit_.store(look_closer ? 0 : std::min(deadline_, kLookCloser - 1));
+    if (exit_requested_.load()) limit_.store(0);
+}
+
+void Engine::request_exit() {
+    exit_requested_.store(true);
+    limit_.store(0);
+}
+
+void Engine::set_optional_stops(const OptionalStops& stops) {
+    if (stops == optional_stops_) return;
+    optional_stops_ = stops;
+    const uint64_t intercepts = intercept_masks(stops).instructions;
+    std::memcpy(edit_state().image() + layout::kIntercepts, &intercepts, sizeof intercepts);
+}
+
+// ------------------------------------------------------------------------------------------- translation
+
+// Unicorn's TLB holds effective permissions, so it goes whenever the rules change, even where the
+// architecture flushes nothing.
+void Engine::sync_translation() {
+    if (mmu_->generation() == mmu_generation_ && mmu_->paging() == paging_) return;
+    mmu_generation_ = mmu_->generation();
+    paging_ = mmu_->paging();
+    flush_tlb();
+}
+
+void Engine::flush_tlb() {
+    ++host_counters_.tlb_flushes;
+    ++generation_;
+    unicorn_->flush_tlb();
+    pages_.forget_writers();
+}
+
+// Xorshift64: where the flushes fall does not matter, only that they fall everywhere.
+void Engine::shuffle_tlb() {
+    shuffle_ ^= shuffle_ << 13;
+    shuffle_ ^= shuffle_ >> 7;
+    shuffle_ ^= shuffle_ << 17;
+    if ((shuffle_ & 7) == 0) flush_tlb();
+}
+
+void Engine::on_host_write(void* self, Hpa first, uint64_t bytes) {
+    auto& engine = *static_cast<Engine*>(self);
+    if (bytes == 0 || !engine.memory_->contains(first, bytes)) return;
+    for (Hpa page = first.page(); page < first + bytes; page += HostMemory::kFrameSize) {
+        if (engine.pages_.has_code(page)) engine.pending_drops_.push_back(page.value());
+    }
+}
+
+void Engine::drop_pending_code() {
+    for (const uint64_t page : pending_drops_) drop_code(Hpa(page));
+    pending_drops_.clear();
+    if (before_rip_ == nullptr) code_.sweep();
+}
+
+void Engine::drop_code(Hpa page) {
+    if (!pages_.has_code(page)) return;
+    ++host_counters_.code_drops;
+    ++generation_;
+    const uint64_t alias = kAliasWindow + page.page().value();
+    running_ = true;  // the fill hook is asked for the alias
+    unicorn_->drop_code(alias, alias + HostMemory::kFrameSize);
+    running_ = false;
+    pages_.set_code(page, false);
+    code_.drop_page(page);
+}
+
+}  // namespace vtless::sim

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// What runs while Unicorn runs: translation of addresses, accounting of blocks, discovery of code.
+#include <array>
+
+#include "isa/x86/control_regs.h"
+#include "isa/x86/rflags.h"
+#include "sim/engine/engine.h"
+#include "sim/engine/engine_pages.h"
+#include "sim/engine/image_layout.h"
+#include "sim/engine/instruction_decoder.h"
+#include "sim/engine/unicorn.h"
+
+namespace vtless::sim {
+namespace {
+
+constexpr uint64_t kPageMask = 0xfff;
+
+}  // namespace
+
+void Engine::halt(Event event) {
+    event_ = event;
+    limit_.store(0, std::memory_order_relaxed);
+    unicorn_->stop();
+}
+
+// ------------------------------------------------------------------------------------------- translation
+
+// Virtual-8086 mode has CPL 3 whatever CS holds, and CS may still hold a real-mode value right after CR0.PE
+// was set: only then is the image worth its cost.
+Access Engine::access_for(AccessType type) const {
+    Access access{type, false, false, false};
+    if ((paging_.cr0 & x86::cr0::PE) == 0) return access;
+    const bool ia32e = (paging_.efer & x86::efer::LMA) != 0;
+    const bool user_selector = (unicorn_->read(UC_X86_REG_CS) & 3) == 3;
+    if (ia32e) {
+        access.user = user_selector;
+    } else {
+        const uint64_t flags = unicorn_->read(UC_X86_REG_RFLAGS);
+        access.user = (flags & x86::rflags::VM) != 0;
+        if (!access.user && user_selector) {
+            unicorn_->save();
+            access.user = CpuState(unicorn_->image()).cpl() == 3;
+        }
+    }
+    if (!access.user && (paging_.cr4 & x86::cr4::SMAP)) {
+        access.ac_flag = (unicorn_->read(UC_X86_REG_RFLAGS) & x86::rflags::AC) != 0;
+    }
+    return access;
+}
+
+bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions) {
+    stop_.access = type;
+    if (!running_) {
+        physical = va;
+        permissions = UC_PROT_ALL;
+        return va != (kRefusedAddress & ~kPageMask);
+    }
+    if (va - kAliasWindow < memory_->size()) {
+        physical = va - kAliasWindow;
+        permissions = UC_PROT_READ | UC_PROT_EXEC;
+        return true;
+    }
+    ++host_counters_.fills;
+    const Access access = va == implicit_grant_ ? Access::implicit_supervisor(type) : access_for(type);
+    Translation page;
+    if (const MmuFault fault = mmu_->translate(Gva(va), access, page)) {
+        stop_.fault = fault;
+        fault_page_ = va;
+        return false;
+    }
+    if (!page.backed) return fill_unbacked(type, physical, permissions);
+    physical = page.hpa.page().value();
+    permissions = page_permissions(page, type);
+    return permissions != 0;
+}
+
+// Nothing answers there: reads give ones, and stores must not be remembered.
+bool Engine::fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const {
+    const bool store = type == AccessType::Write;
+    physical = kEnginePages + (store ? EnginePages::kSink : EnginePages::kOnes);
+    permissions = store                       ? UC_PROT_WRITE
+                  : type == AccessType::Fetch ? UC_PROT_READ | UC_PROT_EXEC
+                                              : UC_PROT_READ;
+    return true;
+}
+
+// The protocol of page_state.h.
+int Engine::page_permissions(const Translation& page, AccessType type) {
+    if (type == AccessType::Fetch) return UC_PROT_READ | UC_PROT_EXEC;
+    const bool code = pages_.has_code(page.hpa);
+    const int readable = code && page.executable ? UC_PROT_READ | UC_PROT_EXEC : UC_PROT_READ;
+    if (!page.writable) return readable;
+    if (!code) {
+        pages_.add_writer(page.hpa);
+        return UC_PROT_READ | UC_PROT_WRITE;
+    }
+    if (type == AccessType::Read) return readable;
+    // An executable translation keeps each store checked. Where the guest forbids execution it may be lent
+    // for one instruction only.
+    if (stepping_ && !page.executable) {
+        flush_after_step_ = true;
+        return UC_PROT_ALL;
+    }
+    const bool drop = pages_.code_has_lost_its_use(page.hpa);
+    if (page.executable && !drop) return UC_PROT_ALL;
+    refused_store_ = drop ? RefusedStore::DropCode : RefusedStore::Step;
+    refused_page_ = page.hpa.page();
+    return 0;
+}
+
+// -------------------------------------------------------------------------------------------- accounting
+
+void Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
+    Translation page;
+    const bool mapped = !mmu_->translate(Gva(pc), access_for(AccessType::Fetch), page);
+    VTLESS_CHECK(mapped);
+    const CodeBlock* block = code_.find_unique(page.hpa, size);
+    if (block == nullptr) block = code_.find(page.hpa, size, current_mode());
+    VTLESS_CHECK(block != nullptr);
+    slot.pc = pc;
+    slot.size = size;
+    slot.generation = generation_;
+    slot.block = block;
+    slot.count = block->count();
+    slot.cycles = block->repeats && block->count() == 1 ? kLookCloser : block->cycles;
+}
+
+// After the last iteration the translated REP instruction is entered once more, only to find the count at 0.
+bool Engine::is_empty_repeat(const BlockSlot& slot) const {
+    if (slot.cycles != kLookCloser || last_block_ == nullptr) return false;
+    if (!last_block_->repeats || last_pc_ + last_block_->offsets.back() != slot.pc) return false;
+    const uint64_t count = unicorn_->read(x86::Gpr::RCX);
+    switch (slot.block->count_bytes) {
+        case 2:
+            return static_cast<uint16_t>(count) == 0;
+        case 4:
+            return static_cast<uint32_t>(count) == 0;
+        default:
+            return count == 0;
+    }
+}
+
+bool Engine::interruptible() const {
+    if ((unicorn_->read(UC_X86_REG_RFLAGS) & x86::rflags::IF) == 0) return false;
+    unicorn_->save();
+    return !CpuState(unicorn_->image()).interrupt_shadow();
+}
+
+void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
+    if (!running_ || event_ != Event::None) return;
+    if (slot.pc != pc || slot.size != size || slot.generation != generation_) resolve_block(pc, size, slot);
+    if (stepping_ && stepped_) return halt(Event::BlockLimit);
+    if (is_empty_repeat(slot)) {
+        last_pc_ = pc;
+        last_block_ = slot.block;
+        return;
+    }
+    if (exit_requested_.load() || cycles_ >= deadline_ || (want_interruptible_ && interruptible()) ||
+        (!stepping_ && cycles_ + slot.block->cycles > deadline_)) {
+        return halt(Event::BlockLimit);
+    }
+    stepped_ = true;
+    account(slot, cycles_ + slot.block->cycles);
+}
+
+// --------------------------------------------------------------------------------------------- discovery
+
+CodeSize Engine::current_mode() const {
+    unicorn_->save();
+    return code_size(CpuState(unicorn_->image()));
+}
+
+void Engine::mark_code(Hpa at) {
+    if (!memory_->contains(at, 1) || pages_.has_code(at)) return;
+    pages_.set_code(at, true);
+    if (pages_.has_writer(at)) flush_tlb();
+}
+
+// Runs once for each new block, before the block does.
+void Engine::on_new_block(uint64_t pc, uint32_t size) {
+    if (!running_ || pc - kAliasWindow < memory_->size()) return;
+    ++host_counters_.new_blocks;
+    const Access access = access_for(AccessType::Fetch);
+    Translation first;
+    Translation last;
+    if (mmu_->translate(Gva(pc), access, first) || mmu_->translate(Gva(pc + size - 1), access, last)) return;
+    mark_code(first.hpa);
+    mark_code(last.hpa);
+    std::array<std::byte, 0x2000> buffer;
+    const auto bytes = std::span(buffer).first(size);
+    read_code(pc, bytes);
+    const CodeBlock& block = code_.add(first.hpa, current_mode(), bytes);
+    slots_[slot_index(pc)].generation = 0;
+    if (block.needs_hooks) hook_instructions(pc, block, bytes);
+}
+
+void Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<const std::byte> bytes) {
+    bool added = false;
+    for (const uint16_t offset : block.offsets) {
+        const auto instruction =
+            bytes.subspan(offset).first(std::min(kLongestInstruction, bytes.size() - offset));
+        if (!needs_hook(decode_stopped_instruction(instruction, block.mode).id)) continue;
+        if (unicorn_->has_code_hook(pc + offset)) continue;
+        unicorn_->add_code_hook(pc + offset);
+        added = true;
+    }
+    if (!added) return;
+    retranslate_.emplace_back(pc, pc + block.size);
+    halt(Event::NewHooks);
+}
+
+// ------------------------------------------------------------------------------------------------- stops
+
+// Hooks stand at linear addresses; another address space may hold other code there, which just runs.
+void Engine::on_code(uint64_t pc) {
+    if (event_ != Event::None) return;
+    decoded_ = decode_at(pc, last_block_ != nullptr ? last_block_->mode : current_mode());
+    if (!needs_hook(decoded_.id)) return;
+    halt(Event::HookedInstruction);
+}
+
+// Unicorn does nothing for the instruction itself; RIP is set back when it has stopped.
+void Engine::on_system_call(Instruction id) {
+    if (event_ != Event::None) return;
+    system_call_rip_ = unicorn_->read(UC_X86_REG_RIP);
+    decoded_ = {};
+    decoded_.id = id;
+    decoded_.length = 2;
+    halt(Event::HookedInstruction);
+}
+
+void Engine::on_intercept(uint32_t number) {
+    intercept_ = number;
+    halt(Event::Intercept);
+}
+
+}  // namespace vtless::sim

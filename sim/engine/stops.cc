@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+// From what Unicorn stopped at to what the guest did.
+#include <algorithm>
+#include <cstring>
+
+#include "isa/x86/exception.h"
+#include "isa/x86/rflags.h"
+#include "sim/engine/engine.h"
+#include "sim/engine/engine_pages.h"
+#include "sim/engine/image_layout.h"
+#include "sim/engine/instruction_decoder.h"
+#include "sim/engine/unicorn.h"
+
+namespace vtless::sim {
+namespace {
+
+using x86::Vector;
+
+constexpr uint32_t kSvmExit = 0x100;
+constexpr uint32_t kSvmException = 0x40;
+
+// Instructions that Unicorn's processor does not have: they arrive as #UD.
+bool arrives_as_undefined(Instruction id) {
+    switch (id) {
+        case Instruction::VMCALL:
+        case Instruction::VMCLEAR:
+        case Instruction::VMLAUNCH:
+        case Instruction::VMPTRLD:
+        case Instruction::VMPTRST:
+        case Instruction::VMREAD:
+        case Instruction::VMRESUME:
+        case Instruction::VMWRITE:
+        case Instruction::VMXOFF:
+        case Instruction::VMXON:
+        case Instruction::INVEPT:
+        case Instruction::INVVPID:
+        case Instruction::VMFUNC:
+        case Instruction::GETSEC:
+        case Instruction::ENCLS:
+        case Instruction::INVPCID:
+        case Instruction::XSAVES:
+        case Instruction::XRSTORS:
+        case Instruction::INT1:
+            return true;
+        default:
+            return false;
+    }
+}
+
+uint64_t page_of(uint64_t address) { return address & ~uint64_t{0xfff}; }
+
+}  // namespace
+
+bool Engine::stop_with(Stop::Kind kind) {
+    stop_.kind = kind;
+    return true;
+}
+
+bool Engine::stop_with_exception(uint8_t vector, bool has_error_code, uint32_t error_code) {
+    stop_.vector = vector;
+    stop_.has_error_code = has_error_code;
+    stop_.error_code = error_code;
+    return stop_with(Stop::Kind::Exception);
+}
+
+bool Engine::settle(bool refused) {
+    if (refused) {
+        if (stop_.access != AccessType::Fetch || refused_store_ != RefusedStore::None) refund_unexecuted();
+        return settle_fault();
+    }
+    switch (event_) {
+        case Event::Intercept:
+            return settle_intercept();
+        case Event::HookedInstruction:
+            if (system_call_rip_ != kNever) rip_ = system_call_rip_;
+            refund_unexecuted();
+            stop_.instruction = decoded_;
+            return stop_with(Stop::Kind::Instruction);
+        case Event::NewHooks:
+            before_rip_ = last_block_;
+            for (const auto& [first, last] : retranslate_) unicorn_->drop_code(first, last);
+            retranslate_.clear();
+            return false;
+        case Event::BlockLimit:
+            before_rip_ = last_block_;
+            return settle_block_limit();
+        case Event::None:
+            break;
+    }
+    VTLESS_CHECK(!"Unicorn stopped although nothing asked it to");
+    return true;
+}
+
+bool Engine::settle_block_limit() {
+    if (stepping_ && stepped_) return step_done();
+    if (exit_requested_.exchange(false)) return stop_with(Stop::Kind::Requested);
+    if (cycles_ >= deadline_) return stop_with(Stop::Kind::Deadline);
+    if (want_interruptible_ && interruptible()) return stop_with(Stop::Kind::BlockBoundary);
+    enter_stepping();
+    return false;
+}
+
+// ---------------------------------------------------------------------------------------------- intercepts
+
+bool Engine::settle_intercept() {
+    const uint32_t code = intercept_ - kSvmExit;
+    if (code >= kSvmException && code < kSvmException + 32) {
+        return settle_exception(static_cast<uint8_t>(code - kSvmException));
+    }
+    refund_unexecuted();
+    const StoppedInstruction& found = instruction();
+    // SVM's own instructions are not there for a guest of VMX.
+    if (found.id == Instruction::UNDEFINED || found.id == Instruction::None) {
+        return stop_with_exception(static_cast<uint8_t>(Vector::UD), false, 0);
+    }
+    stop_.instruction = found;
+    return stop_with(Stop::Kind::Instruction);
+}
+
+bool Engine::settle_exception(uint8_t vector) {
+    if (vector == static_cast<uint8_t>(Vector::DB)) {  // a trap: the instruction before RIP has run
+        before_rip_ = last_block_;
+        if (stepping_ && !guest_tf_) return step_done();
+        return stop_with_exception(vector, false, 0);
+    }
+    refund_unexecuted();
+    if (vector == static_cast<uint8_t>(Vector::UD) && arrives_as_undefined(instruction().id)) {
+        stop_.instruction = instruction();
+        return stop_with(Stop::Kind::Instruction);
+    }
+    if (!x86::has_error_code(static_cast<Vector>(vector))) return stop_with_exception(vector, false, 0);
+    load_image();
+    uint32_t error_code;
+    std::memcpy(&error_code, state_.image() + layout::kErrorCode, sizeof error_code);
+    return stop_with_exception(vector, true, error_code);
+}
+
+// -------------------------------------------------------------------------------------------------- faults
+
+bool Engine::settle_fault() {
+    switch (refused_store_) {
+        case RefusedStore::DropCode:
+            drop_code(refused_page_);
+            return false;
+        case RefusedStore::Step:
+            enter_stepping();
+            return false;
+        case RefusedStore::None:
+            break;
+    }
+    if (stop_.access == AccessType::Fetch) return settle_fetch_fault();
+    stop_.fault.gva = Gva(faulting_address());
+    switch (stop_.fault.kind) {
+        case MmuFault::Kind::NonCanonical: {
+            const bool stack = uses_stack_segment();
+            return stop_with_exception(static_cast<uint8_t>(stack ? Vector::SS : Vector::GP), true, 0);
+        }
+        case MmuFault::Kind::PageFault:
+            if (grant_implicit_access()) return false;
+            return stop_with(Stop::Kind::PageFault);
+        default:
+            break;
+    }
+    // The hook is asked for pages; the walk for the exact address gives the exact guest-physical one.
+    Translation ignored;
+    const MmuFault exact = mmu_->translate(stop_.fault.gva, access_for(stop_.access), ignored);
+    if (exact) stop_.fault = exact;
+    return stop_with(ept_stop(stop_.fault));
+}
+
+// Code is translated ahead of RIP: a block that runs into the refused page has not faulted yet. Stepping,
+// each block is one instruction, and then it has.
+bool Engine::settle_fetch_fault() {
+    const uint64_t at = linear_rip();
+    if (page_of(at) != fault_page_ && !stepping_) {
+        enter_stepping();
+        return false;
+    }
+    stop_.fault.gva = Gva(page_of(at) == fault_page_ ? at : fault_page_);
+    if (stop_.fault.kind == MmuFault::Kind::NonCanonical) {
+        return stop_with_exception(static_cast<uint8_t>(Vector::GP), true, 0);
+    }
+    if (stop_.fault.kind == MmuFault::Kind::PageFault) return stop_with(Stop::Kind::PageFault);
+    Translation ignored;
+    const MmuFault exact = mmu_->translate(stop_.fault.gva, access_for(AccessType::Fetch), ignored);
+    if (exact) stop_.fault = exact;
+    return stop_with(ept_stop(stop_.fault));
+}
+
+// An access that crosses into the refused page faults at that page's first byte.
+uint64_t Engine::faulting_address() const {
+    const uint64_t address = unicorn_->fault_address();
+    return page_of(address) == fault_page_ ? address : fault_page_;
+}
+
+// At CPL 3 a segment load reads its descriptor as supervisor, but Unicorn asks for the page without saying
+// so. SDM Vol. 3A "Determination of Access Rights" (4.6.1).
+bool Engine::grant_implicit_access() {
+    const Access asked = access_for(stop_.access);
+    if (!asked.user || stepping_) return false;
+    const CpuState& cpu = state();
+    const uint64_t address = stop_.fault.gva.value();
+    const auto inside = [&](uint64_t base, uint64_t limit) { return address - base <= limit; };
+    const x86::Segment ldt = cpu.segment(x86::SegmentRegister::LDTR);
+    const x86::Segment tss = cpu.segment(x86::SegmentRegister::TR);
+    if (!inside(cpu.gdtr().base, cpu.gdtr().limit) && !inside(ldt.base, ldt.limit) &&
+        !inside(tss.base, tss.limit)) {
+        return false;
+    }
+    std::array<std::byte, kLongestInstruction> bytes;
+    const size_t count = read_code(cpu.linear_rip(), bytes);
+    if (!loads_segment(std::span(bytes).first(count), cpu.code64())) return false;
+    Translation ignored;
+    if (mmu_->translate(stop_.fault.gva, Access::implicit_supervisor(stop_.access), ignored)) return false;
+    implicit_grant_ = fault_page_;
+    flush_after_step_ = true;
+    enter_stepping();
+    return true;
+}
+
+// SDM Vol. 1 "Canonical Addressing" (3.3.7.1): through SS the fault is #SS.
+bool Engine::uses_stack_segment() {
+    std::array<std::byte, kLongestInstruction> bytes;
+    const size_t count = read_code(linear_rip(), bytes);
+    return addresses_stack(std::span(bytes).first(count), code_size(state()));
+}
+
+// ---------------------------------------------------------------------------------------------- accounting
+
+// The block hook has counted the whole block; what starts at RIP has not run.
+void Engine::refund_unexecuted() {
+    before_rip_ = nullptr;
+    given_shadow_ = Shadow::None;
+    if (last_block_ == nullptr) return;
+    const uint64_t offset = linear_rip() - last_pc_;
+    if (offset >= last_block_->size) {
+        before_rip_ = last_block_;
+        return;
+    }
+    const auto& offsets = last_block_->offsets;
+    const auto first =
+        static_cast<size_t>(std::lower_bound(offsets.begin(), offsets.end(), offset) - offsets.begin());
+    for (size_t i = first; i < offsets.size(); ++i) cycles_ -= last_block_->costs[i];
+    instructions_ -= offsets.size() - first;
+    if (first == 0) before_rip_ = before_last_;
+}
+
+uint64_t Engine::linear_rip() const {
+    if (!image_loaded_ && last_block_ != nullptr && last_block_->mode == CodeSize::Bits64) return rip_;
+    return state().linear_rip();
+}
+
+size_t Engine::read_code(uint64_t linear, std::span<std::byte> bytes) {
+    size_t fetched = 0;
+    (void)mmu_->fetch(Gva(linear), bytes, access_for(AccessType::Fetch), fetched);
+    return fetched;
+}
+
+// The second page only if the first is not enough: reading it would mark it accessed.
+StoppedInstruction Engine::decode_at(uint64_t linear, CodeSize mode) {
+    std::array<std::byte, kLongestInstruction> bytes;
+    const size_t in_page = std::min<size_t>(bytes.size(), 0x1000 - (linear & 0xfff));
+    const size_t count = read_code(linear, std::span(bytes).first(in_page));
+    StoppedInstruction decoded = decode_stopped_instruction(std::span(bytes).first(count), mode);
+    if (decoded.id == Instruction::None && count == in_page && in_page < bytes.size()) {
+        decoded = decode_stopped_instruction(std::span(bytes).first(read_code(linear, bytes)), mode);
+    }
+    return decoded;
+}
+
+}  // namespace vtless::sim

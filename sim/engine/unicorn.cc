@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "sim/engine/unicorn.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "sim/engine/image_layout.h"
+
+namespace vtless::sim {
+namespace {
+
+constexpr int kGprIds[] = {UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX,
+                           UC_X86_REG_RSP, UC_X86_REG_RBP, UC_X86_REG_RSI, UC_X86_REG_RDI,
+                           UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_R10, UC_X86_REG_R11,
+                           UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15};
+
+std::string failure(const char* what, uc_err error) {
+    return fmt::format("{}: {}", what, uc_strerror(error));
+}
+
+}  // namespace
+
+std::string Unicorn::version() {
+    unsigned major = 0;
+    unsigned minor = 0;
+    const unsigned packed = uc_version(&major, &minor);
+    return fmt::format("{}.{}.{}", major, minor, packed >> 8 & 0xff);
+}
+
+Expected<std::unique_ptr<Unicorn>, std::string> Unicorn::open() {
+    auto unicorn = std::unique_ptr<Unicorn>(new Unicorn);
+    if (const uc_err e = uc_open(UC_ARCH_X86, UC_MODE_64, &unicorn->uc_); e != UC_ERR_OK) {
+        return Unexpected(failure("uc_open(x86)", e));
+    }
+    // The model decides what exists: this one has SVM, on which interception stands.
+    if (const uc_err e = uc_ctl_set_cpu_model(unicorn->uc_, UC_CPU_X86_EPYC_ROME); e != UC_ERR_OK) {
+        return Unexpected(failure("uc_ctl_set_cpu_model(EPYC-Rome)", e));
+    }
+    if (const uc_err e = uc_ctl_tlb_mode(unicorn->uc_, UC_TLB_VIRTUAL); e != UC_ERR_OK) {
+        return Unexpected(failure("uc_ctl_tlb_mode(virtual)", e));
+    }
+    // With an empty set of exits no start invalidates a block for the sake of its end address.
+    if (const uc_err e = uc_ctl_exits_enable(unicorn->uc_); e != UC_ERR_OK) {
+        return Unexpected(failure("uc_ctl_exits_enable", e));
+    }
+    if (const uc_err e = uc_context_alloc(unicorn->uc_, &unicorn->context_); e != UC_ERR_OK) {
+        return Unexpected(failure("uc_context_alloc", e));
+    }
+    if (const size_t size = uc_context_size(unicorn->uc_); size != layout::kContextSize) {
+        return Unexpected(fmt::format("Unicorn {}: its state image has {} bytes, this build knows one of {}",
+                                      version(), size, layout::kContextSize));
+    }
+    return unicorn;
+}
+
+Unicorn::~Unicorn() {
+    if (context_ != nullptr) uc_context_free(context_);
+    if (uc_ != nullptr) uc_close(uc_);
+}
+
+void Unicorn::map(uint64_t physical, size_t bytes, void* host) {
+    VTLESS_CHECK(uc_mem_map_ptr(uc_, physical, bytes, UC_PROT_ALL, host) == UC_ERR_OK);
+}
+
+void Unicorn::attach(const UnicornHooks& hooks, void* self) {
+    hooks_ = hooks;
+    self_ = self;
+    const auto add = [&](int type, auto callback, auto... extra) {
+        uc_hook handle;
+        VTLESS_CHECK(uc_hook_add(uc_, &handle, type, reinterpret_cast<void*>(callback), self, 1, 0,
+                                 extra...) == UC_ERR_OK);
+    };
+    add(UC_HOOK_TLB_FILL, hooks.fill);
+    add(UC_HOOK_INTR, hooks.intercept);
+    add(UC_HOOK_BLOCK, hooks.block);
+    add(UC_HOOK_EDGE_GENERATED, hooks.new_block);
+    add(UC_HOOK_INSN, hooks.syscall, static_cast<int>(UC_X86_INS_SYSCALL));
+    add(UC_HOOK_INSN, hooks.sysenter, static_cast<int>(UC_X86_INS_SYSENTER));
+}
+
+void Unicorn::add_code_hook(uint64_t linear) {
+    if (!code_hooks_.insert(linear).second) return;
+    uc_hook handle;
+    VTLESS_CHECK(uc_hook_add(uc_, &handle, UC_HOOK_CODE, reinterpret_cast<void*>(hooks_.code), self_, linear,
+                             linear) == UC_ERR_OK);
+}
+
+void Unicorn::write_msr(uint32_t msr, uint64_t value) {
+    uc_x86_msr operand{msr, value};
+    VTLESS_CHECK(uc_reg_write(uc_, UC_X86_REG_MSR, &operand) == UC_ERR_OK);
+}
+
+uint64_t Unicorn::read(x86::Gpr index) const { return read(kGprIds[static_cast<size_t>(index)]); }
+void Unicorn::write(x86::Gpr index, uint64_t value) { write(kGprIds[static_cast<size_t>(index)], value); }
+
+uint64_t Unicorn::fault_address() const {
+    uint64_t address;
+    std::memcpy(&address, reinterpret_cast<const std::byte*>(uc_) + layout::kEngineFaultAddress,
+                sizeof address);
+    return address;
+}
+
+}  // namespace vtless::sim

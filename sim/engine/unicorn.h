@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// RAII and error handling around one uc_engine; no policy.
+#pragma once
+
+#include <unicorn/unicorn.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_set>
+
+#include "isa/check.h"
+#include "isa/expected.h"
+#include "isa/x86/registers.h"
+
+namespace vtless::sim {
+
+// What the hooks call; see Engine. `self` is what was passed to Unicorn::attach.
+struct UnicornHooks {
+    uc_cb_tlbevent_t fill;
+    uc_cb_hookcode_t block;
+    uc_hook_edge_gen_t new_block;
+    uc_cb_hookintr_t intercept;
+    uc_cb_hookcode_t code;
+    void (*syscall)(uc_engine*, void* self);
+    void (*sysenter)(uc_engine*, void* self);
+};
+
+class Unicorn {
+  public:
+    static Expected<std::unique_ptr<Unicorn>, std::string> open();
+    ~Unicorn();
+    Unicorn(const Unicorn&) = delete;
+    Unicorn& operator=(const Unicorn&) = delete;
+
+    // "2.1.4", of the library that is loaded.
+    static std::string version();
+
+    void map(uint64_t physical, size_t bytes, void* host);
+    void attach(const UnicornHooks& hooks, void* self);
+    // Stops before the instruction at this linear address, in blocks translated from now on.
+    void add_code_hook(uint64_t linear);
+    bool has_code_hook(uint64_t linear) const { return code_hooks_.contains(linear); }
+
+    uc_err start(uint64_t rip) { return uc_emu_start(uc_, rip, 0, 0, 0); }
+    void stop() { uc_emu_stop(uc_); }
+
+    uint64_t read(int reg) const {
+        uint64_t value = 0;
+        VTLESS_CHECK(uc_reg_read(uc_, reg, &value) == UC_ERR_OK);
+        return value;
+    }
+    void write(int reg, uint64_t value) { VTLESS_CHECK(uc_reg_write(uc_, reg, &value) == UC_ERR_OK); }
+    void write_msr(uint32_t msr, uint64_t value);
+    uint64_t read(x86::Gpr index) const;
+    void write(x86::Gpr index, uint64_t value);
+
+    // The state image: save fills it, restore loads it. Neither touches TLB or translated code.
+    std::byte* image() { return reinterpret_cast<std::byte*>(context_); }
+    void save() { VTLESS_CHECK(uc_context_save(uc_, context_) == UC_ERR_OK); }
+    void restore() { VTLESS_CHECK(uc_context_restore(uc_, context_) == UC_ERR_OK); }
+
+    void flush_tlb() { VTLESS_CHECK(uc_ctl_flush_tlb(uc_) == UC_ERR_OK); }
+    // Drops the blocks that were translated from linear [first, last).
+    void drop_code(uint64_t first, uint64_t last) {
+        VTLESS_CHECK(uc_ctl_remove_cache(uc_, first, last) == UC_ERR_OK);
+    }
+    // The linear address of the last refused access.
+    uint64_t fault_address() const;
+
+  private:
+    Unicorn() = default;
+
+    uc_engine* uc_ = nullptr;
+    uc_context* context_ = nullptr;
+    UnicornHooks hooks_{};
+    void* self_ = nullptr;
+    std::unordered_set<uint64_t> code_hooks_;
+};
+
+}  // namespace vtless::sim

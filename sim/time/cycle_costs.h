@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// What things cost in simulated cycles. One simple table; docs/timing.md says what it does and does not see.
+#pragma once
+
+#include <cstdint>
+
+namespace vtless::sim {
+
+// Of one guest instruction, by its Capstone id (x86_insn). 1 unless the table knows better.
+uint16_t instruction_cycles(unsigned capstone_id);
+
+// Of what the processor does around guest code. The round trip of a VM exit is the median of eleven Haswell
+// parts, 530 TSC ticks (vmlatency data set, docs/timing.md); how it is split between exit and
+// entry is our choice, since no source separates them.
+struct TransitionCosts {
+    static constexpr uint64_t kVmExit = 265;
+    static constexpr uint64_t kVmEntry = 265;
+    static constexpr uint64_t kVmRead = 10;
+    static constexpr uint64_t kVmWrite = 10;
+    static constexpr uint64_t kEventDelivery = 100;
+    static constexpr uint64_t kEmulatedInstruction = 20;
+};
+
+}  // namespace vtless::sim

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+#include "sim/engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include "isa/x86/exception.h"
+#include "isa/x86/rflags.h"
+#include "tests/sim/engine/guest_machine.h"
+
+namespace vtless::sim {
+namespace {
+
+using x86::Gpr;
+
+constexpr uint64_t kCode = GuestMachine::kCode;
+
+TEST(Engine, StopsBeforeAnInterceptedInstruction) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode, {0x48, 0xff, 0xc0, 0x0f, 0xa2, 0x48, 0xff, 0xc0, 0xf4});  // inc rax; cpuid; inc rax; hlt
+    m.run();
+    EXPECT_TRUE(m.stopped_before(Instruction::CPUID));
+    EXPECT_EQ(m.engine().rip(), kCode + 3);
+    EXPECT_EQ(m.engine().stop().instruction.length, 2);
+    EXPECT_EQ(m.gpr(Gpr::RAX), 1u);
+    EXPECT_EQ(m.engine().instructions(), 1u);
+    m.skip();
+    EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.gpr(Gpr::RAX), 2u);
+    EXPECT_EQ(m.engine().instructions(), 2u);
+}
+
+TEST(Engine, RunsRealModeCodeWithASegmentBaseThatIsNotTheSelectors) {
+    GuestMachine m;
+    m.real_mode(0xf000, 0x3f0000, 0xfff0);
+    m.code(0x3ffff0, {0xb8, 0x34, 0x12, 0xf4});
+    m.run();
+    EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.gpr(Gpr::RAX), 0x1234u);
+    EXPECT_EQ(m.engine().rip(), 0xfff3u);
+}
+
+TEST(Engine, StopsBeforePortInputAndOutputOnceTheirBlockIsKnown) {
+    GuestMachine m;
+    m.long_mode();
+    // mov edx, 0x3f8; inc rbx; out dx, al; inc rbx; in eax, 0x80; jmp back to the first inc
+    m.code(kCode,
+           {0xba, 0xf8, 0x03, 0x00, 0x00, 0x48, 0xff, 0xc3, 0xee, 0x48, 0xff, 0xc3, 0xe5, 0x80, 0xeb, 0xf5});
+    m.run();
+    ASSERT_TRUE(m.stopped_before(Instruction::OUT));
+    EXPECT_EQ(m.engine().stop().instruction.operand_size, 1);
+    EXPECT_EQ(m.gpr(Gpr::RBX), 1u);
+    m.skip();
+    ASSERT_TRUE(m.stopped_before(Instruction::IN));
+    EXPECT_EQ(m.engine().stop().instruction.operand_size, 4);
+    EXPECT_EQ(m.engine().stop().instruction.number, 0x80);
+    EXPECT_EQ(m.gpr(Gpr::RBX), 2u);
+    m.skip();
+    EXPECT_TRUE(m.stopped_before(Instruction::OUT));
+    EXPECT_EQ(m.gpr(Gpr::RBX), 3u);
+    EXPECT_EQ(m.engine().instructions(), 5u);
+}
+
+TEST(Engine, ReportsTheExactAddressAndErrorCodeOfAPageFault) {
+    GuestMachine m;
+    m.long_mode();
+    m.put<uint64_t>(0x12000 + 8 * 8, 0);                              // 16 MiB is not present
+    m.code(kCode, {0x48, 0x89, 0x04, 0x25, 0x34, 0x12, 0x00, 0x01});  // mov [0x1001234], rax
+    EXPECT_EQ(m.run().kind, Stop::Kind::PageFault);
+    EXPECT_EQ(m.engine().stop().fault.gva, Gva(0x1001234));
+    EXPECT_EQ(m.engine().stop().fault.error_code, 2u);
+    EXPECT_EQ(m.engine().rip(), kCode);
+    EXPECT_EQ(m.engine().instructions(), 0u);
+}
+
+TEST(Engine, ReportsExceptionsWithTheirErrorCode) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode, {0x90, 0x66, 0xb8, 0x38, 0x12, 0x8e, 0xd8});  // nop; mov ax, 0x1238; mov ds, eax
+    m.run();
+    EXPECT_TRUE(m.stopped_at_exception(x86::Vector::GP));
+    EXPECT_EQ(m.engine().stop().error_code, 0x1238u);
+    EXPECT_EQ(m.engine().rip(), kCode + 5);
+    EXPECT_EQ(m.engine().instructions(), 2u);
+}
+
+TEST(Engine, NonCanonicalAddressesAreProtectionFaults) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode,
+           {0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x48, 0x8b, 0x18});  // mov rax, 1 << 63; mov rbx, [rax]
+    m.run();
+    EXPECT_TRUE(m.stopped_at_exception(x86::Vector::GP));
+    m.code(kCode, {0x48, 0xbc, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x50});  // mov rsp, 1 << 63; push rax
+    m.engine().set_rip(kCode);
+    m.run();
+    EXPECT_TRUE(m.stopped_at_exception(x86::Vector::SS));
+}
+
+TEST(Engine, CountsIterationsOfARepeatedInstructionOnceEach) {
+    for (const uint64_t count : {0, 1, 2, 5}) {
+        GuestMachine m;
+        m.long_mode();
+        m.code(kCode, {0x90, 0xf3, 0xaa, 0x90, 0xf4});  // nop; rep stosb; nop; hlt
+        m.engine().set_gpr(Gpr::RCX, count);
+        m.engine().set_gpr(Gpr::RDI, 0x300000);
+        m.run();
+        EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+        EXPECT_EQ(m.engine().instructions(), 2 + std::max<uint64_t>(count, 1)) << count;
+    }
+}
+
+// inc rax; inc rbx; push rax; popfq-free straight line; dec rcx; jnz; hlt, with every deadline in turn.
+TEST(Engine, StopsAtEveryDeadlineExactly) {
+    for (uint64_t deadline = 1; deadline < 40; ++deadline) {
+        GuestMachine m;
+        m.long_mode();
+        // nop; nop; inc rax; nop; dec ecx; jnz -9; rep stosb (rcx = 0); hlt
+        m.code(kCode, {0x90, 0x90, 0x48, 0xff, 0xc0, 0x90, 0xff, 0xc9, 0x75, 0xf6, 0xf3, 0xaa, 0xf4});
+        m.engine().set_gpr(Gpr::RCX, 6);
+        m.engine().set_deadline(deadline);
+        m.run();
+        const uint64_t total = 6 * 6 + 1;
+        if (deadline > total) {
+            EXPECT_TRUE(m.stopped_before(Instruction::HLT)) << deadline;
+            EXPECT_EQ(m.engine().cycles(), total);
+        } else {
+            EXPECT_EQ(m.engine().stop().kind, Stop::Kind::Deadline) << deadline;
+            EXPECT_EQ(m.engine().cycles(), deadline);
+            EXPECT_EQ(m.engine().instructions(), deadline);
+            EXPECT_EQ(m.engine().rflags() & x86::rflags::TF, 0u);
+            m.engine().set_deadline(Engine::kNever);
+            m.run();
+            EXPECT_TRUE(m.stopped_before(Instruction::HLT)) << deadline;
+            EXPECT_EQ(m.engine().cycles(), total) << deadline;
+        }
+    }
+}
+
+TEST(Engine, StepsOneIterationOfARepeatedInstructionAtATime) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode, {0xf3, 0xaa, 0xf4});
+    m.engine().set_gpr(Gpr::RCX, 3);
+    m.engine().set_gpr(Gpr::RDI, 0x300000);
+    for (uint64_t left : {2, 1, 0}) {
+        EXPECT_EQ(m.engine().step().kind, Stop::Kind::SingleStep);
+        EXPECT_EQ(m.gpr(Gpr::RCX), left);
+    }
+    EXPECT_EQ(m.engine().rip(), kCode + 2);
+    m.engine().step();
+    EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.engine().instructions(), 3u);
+}
+
+TEST(Engine, SelfModifyingCodeThroughTheSameMappingRunsFresh) {
+    GuestMachine m;
+    m.long_mode();
+    // loop: mov [target + 1], ecx; call target; add rbx, rax; dec ecx; jnz loop; hlt.  target: mov eax,
+    // imm32; ret
+    m.code(kCode, {0x89, 0x0c, 0x25, 0x41, 0x00, 0x10, 0x00, 0xe8, 0x34, 0x00,
+                   0x00, 0x00, 0x48, 0x01, 0xc3, 0xff, 0xc9, 0x75, 0xed, 0xf4});
+    m.code(kCode + 0x40, {0xb8, 0, 0, 0, 0, 0xc3});
+    m.engine().set_gpr(Gpr::RCX, 1000);
+    m.run();
+    EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.gpr(Gpr::RBX), 1000u * 1001 / 2);
+}
+
+TEST(Engine, SelfModifyingCodeThroughAnAliasRunsFresh) {
+    GuestMachine m;
+    m.long_mode();
+    m.put<uint64_t>(0x12000 + 8 * 16,
+                    0x87 | uint64_t{1} << 63);  // 32 MiB maps to 0, writable, not executable
+    m.code(kCode, {0x89, 0x0c, 0x25, 0x41, 0x00, 0x10, 0x02, 0xe8, 0x34, 0x00,
+                   0x00, 0x00, 0x48, 0x01, 0xc3, 0xff, 0xc9, 0x75, 0xed, 0xf4});
+    m.code(kCode + 0x40, {0xb8, 0, 0, 0, 0, 0xc3});
+    m.engine().set_gpr(Gpr::RCX, 1000);
+    m.run();
+    EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.gpr(Gpr::RBX), 1000u * 1001 / 2);
+}
+
+TEST(Engine, HostWritesToCodeAreSeen) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode, {0xb8, 1, 0, 0, 0, 0xf4});
+    m.run();
+    EXPECT_EQ(m.gpr(Gpr::RAX), 1u);
+    m.code(kCode, {0xb8, 2, 0, 0, 0, 0xf4});
+    m.engine().set_rip(kCode);
+    m.run();
+    EXPECT_EQ(m.gpr(Gpr::RAX), 2u);
+}
+
+TEST(Engine, StopsWhenInterruptsBecomePossibleAndNotInTheShadowOfSti) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode, {0x90, 0xfb, 0x90, 0x90, 0xf4});  // nop; sti; nop; nop; hlt
+    m.engine().stop_when_interruptible(true);
+    m.run();
+    EXPECT_EQ(m.engine().stop().kind, Stop::Kind::BlockBoundary);
+    EXPECT_EQ(m.engine().rip(), kCode + 3);
+    EXPECT_EQ(m.engine().instructions(), 3u);
+}
+
+TEST(Engine, TellsTheShadowOfStiFromThatOfMovSs) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode, {0xfb, 0xf4, 0x8e, 0xd0, 0xf4, 0x90, 0xf4});  // sti; hlt; mov ss, eax; hlt; nop; hlt
+    m.engine().set_gpr(Gpr::RAX, 0x10);
+    m.run();
+    ASSERT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.engine().shadow(), Shadow::Sti);
+    m.engine().set_shadow(Shadow::None);
+    m.skip();
+    EXPECT_EQ(m.engine().rip(), kCode + 4);
+    EXPECT_EQ(m.engine().shadow(), Shadow::MovSs);
+    m.engine().set_shadow(Shadow::None);
+    m.skip();
+    EXPECT_EQ(m.engine().rip(), kCode + 6);
+    EXPECT_EQ(m.engine().shadow(), Shadow::None);
+}
+
+TEST(Engine, AFetchThatRunsIntoAMissingPageFaultsAtItsOwnInstruction) {
+    GuestMachine m;
+    m.long_mode();
+    m.put<uint64_t>(0x12000, 0x21007);  // 4 KiB pages below 2 MiB
+    for (uint64_t i = 0; i < 512; ++i) m.put<uint64_t>(0x21000 + 8 * i, i << 12 | 7);
+    m.put<uint64_t>(0x21000 + 8 * 0x101, 0);
+    m.sync_paging();
+    // inc ebx at ff0 and following, then a ten-byte MOV that starts at ffd
+    for (uint64_t at = kCode + 0xff0; at < kCode + 0xffd; ++at) m.put<uint8_t>(at, 0x90);
+    m.code(kCode + 0xff0, {0xff, 0xc3});
+    m.code(kCode + 0xffd, {0x48, 0xb8, 0x01});
+    m.engine().set_rip(kCode + 0xff0);
+    EXPECT_EQ(m.run().kind, Stop::Kind::PageFault);
+    EXPECT_EQ(m.engine().rip(), kCode + 0xffd);
+    EXPECT_EQ(m.engine().stop().fault.gva, Gva(kCode + 0x1000));
+    EXPECT_EQ(m.engine().stop().fault.error_code, 16u);
+    EXPECT_EQ(m.gpr(Gpr::RBX), 1u);
+    EXPECT_EQ(m.engine().instructions(), 12u);
+    EXPECT_EQ(m.engine().rflags() & x86::rflags::TF, 0u);
+}
+
+TEST(Engine, AnotherThreadMayAskForAnExitBeforeOrDuringARun) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode, {0xeb, 0xfe});
+    m.engine().request_exit();
+    EXPECT_EQ(m.run().kind, Stop::Kind::Requested);
+}
+
+TEST(Engine, SystemCallsStopBeforeTheInstruction) {
+    GuestMachine m;
+    m.long_mode(kCode, 3);
+    m.code(kCode, {0xff, 0xc0, 0x0f, 0x05});
+    m.run();
+    EXPECT_TRUE(m.stopped_before(Instruction::SYSCALL));
+    EXPECT_EQ(m.engine().rip(), kCode + 2);
+    EXPECT_EQ(m.engine().instructions(), 1u);
+}
+
+TEST(Engine, CyclesAndInstructionsDoNotDependOnTlbFlushes) {
+    const auto measure = [](uint64_t seed) {
+        GuestMachine m({seed});
+        m.long_mode();
+        m.code(kCode, {0x89, 0x0c, 0x25, 0x41, 0x00, 0x10, 0x00, 0xe8, 0x34, 0x00, 0x00, 0x00, 0x0f,
+                       0xa2, 0xb9, 0x05, 0,    0,    0,    0xf3, 0xaa, 0xff, 0xcd, 0x75, 0xe7, 0xf4});
+        m.code(kCode + 0x40, {0xb8, 0, 0, 0, 0, 0xc3});
+        m.engine().set_gpr(Gpr::RBP, 300);
+        m.engine().set_gpr(Gpr::RDI, 0x300000);
+        m.run();
+        while (m.stopped_before(Instruction::CPUID)) m.skip();
+        EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+        return std::pair(m.engine().cycles(), m.engine().instructions());
+    };
+    const auto plain = measure(0);
+    for (uint64_t seed : {1, 2, 3, 4}) EXPECT_EQ(measure(seed), plain);
+}
+
+}  // namespace
+}  // namespace vtless::sim
