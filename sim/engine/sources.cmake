@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# SPDX-License-Identifier: MIT
 set(VTLESS_SIM_ENGINE_SOURCES
   engine/code_map.cc
   engine/cpu_state.cc
