@@ -119,9 +119,11 @@ CpuState& Engine::edit_state() {
     return state_;
 }
 
+// The image tells whether, what ran before tells which; mostly the latter already says no.
 Shadow Engine::shadow() const {
-    if (!state().interrupt_shadow()) return Shadow::None;
-    return before_rip_ != nullptr ? before_rip_->shadow_at_end : given_shadow_;
+    const Shadow possible = before_rip_ != nullptr ? before_rip_->shadow_at_end : given_shadow_;
+    if (possible == Shadow::None) return Shadow::None;
+    return state().interrupt_shadow() ? possible : Shadow::None;
 }
 
 void Engine::set_shadow(Shadow shadow) {

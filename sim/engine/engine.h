@@ -160,6 +160,7 @@ class Engine {
     bool stop_with_exception(uint8_t vector, bool has_error_code, uint32_t error_code);
     bool grant_implicit_access();
     void refund_unexecuted();
+    void ran_to_the_end_of(const CodeBlock* block);
     uint64_t linear_rip() const;
     uint64_t faulting_address() const;
     bool uses_stack_segment();

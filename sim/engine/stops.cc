@@ -41,6 +41,8 @@ bool arrives_as_undefined(Instruction id) {
         case Instruction::XSAVES:
         case Instruction::XRSTORS:
         case Instruction::INT1:
+        case Instruction::SYSENTER:  // in 64-bit code: the engine's model is an AMD part
+        case Instruction::SYSEXIT:
             return true;
         default:
             return false;
@@ -77,12 +79,12 @@ bool Engine::settle(bool refused) {
             stop_.instruction = decoded_;
             return stop_with(Stop::Kind::Instruction);
         case Event::NewHooks:
-            before_rip_ = last_block_;
+            if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
             for (const auto& [first, last] : retranslate_) unicorn_->drop_code(first, last);
             retranslate_.clear();
             return false;
         case Event::BlockLimit:
-            before_rip_ = last_block_;
+            if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
             return settle_block_limit();
         case Event::None:
             break;
@@ -119,7 +121,7 @@ bool Engine::settle_intercept() {
 
 bool Engine::settle_exception(uint8_t vector) {
     if (vector == static_cast<uint8_t>(Vector::DB)) {  // a trap: the instruction before RIP has run
-        before_rip_ = last_block_;
+        ran_to_the_end_of(last_block_);
         if (stepping_ && !guest_tf_) return step_done();
         return stop_with_exception(vector, false, 0);
     }
@@ -229,20 +231,22 @@ bool Engine::uses_stack_segment() {
 
 // The block hook has counted the whole block; what starts at RIP has not run.
 void Engine::refund_unexecuted() {
-    before_rip_ = nullptr;
-    given_shadow_ = Shadow::None;
     if (last_block_ == nullptr) return;
     const uint64_t offset = linear_rip() - last_pc_;
-    if (offset >= last_block_->size) {
-        before_rip_ = last_block_;
-        return;
-    }
+    if (offset >= last_block_->size) return ran_to_the_end_of(last_block_);
     const auto& offsets = last_block_->offsets;
     const auto first =
         static_cast<size_t>(std::lower_bound(offsets.begin(), offsets.end(), offset) - offsets.begin());
     for (size_t i = first; i < offsets.size(); ++i) cycles_ -= last_block_->costs[i];
     instructions_ -= offsets.size() - first;
-    if (first == 0) before_rip_ = before_last_;
+    if (first == 0 && before_last_ == nullptr) return;  // nothing has run since the last stop
+    ran_to_the_end_of(first == 0 ? before_last_ : nullptr);
+}
+
+// nullptr: RIP is inside a block, so that no shadow reaches it.
+void Engine::ran_to_the_end_of(const CodeBlock* block) {
+    before_rip_ = block;
+    given_shadow_ = Shadow::None;
 }
 
 uint64_t Engine::linear_rip() const {
