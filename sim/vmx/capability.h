@@ -10,6 +10,7 @@
 #include "isa/x86/ept.h"
 #include "isa/x86/msr.h"
 #include "isa/x86/vmx_capability.h"
+#include "sim/cpu/features.h"
 
 namespace vtless::sim::capability {
 
@@ -75,11 +76,7 @@ inline constexpr uint64_t kMisc = kPreemptionTimerShift | x86::VmxMisc::kStoresL
 inline constexpr uint64_t kCr0Fixed0 = x86::cr0::PE | x86::cr0::NE | x86::cr0::PG;
 inline constexpr uint64_t kCr0Fixed1 = 0xffffffff;
 inline constexpr uint64_t kCr4Fixed0 = x86::cr4::VMXE;
-inline constexpr uint64_t kCr4Fixed1 = [] {
-    using namespace x86::cr4;
-    return VME | PVI | TSD | DE | PSE | PAE | MCE | PGE | PCE | OSFXSR | OSXMMEXCPT | UMIP | VMXE | FSGSBASE |
-           OSXSAVE | SMEP | SMAP;
-}();
+inline constexpr uint64_t kCr4Fixed1 = CpuFeatures{}.cr4 | x86::cr4::VMXE;
 
 inline constexpr uint64_t kEptVpid = [] {
     using C = x86::EptVpidCapability;
@@ -91,6 +88,9 @@ inline constexpr uint64_t kEptVpid = [] {
 
 inline constexpr uint64_t kFeatureControl =
     x86::feature_control::LOCK | x86::feature_control::VMX_OUTSIDE_SMX;
+
+// What the guest's own instructions may set: CR4.VMXE is always set in non-root operation.
+inline constexpr CpuFeatures kGuestFeatures{kCr4Fixed1, CpuFeatures{}.efer, CpuFeatures{}.xcr0};
 
 // The value of a capability MSR or IA32_FEATURE_CONTROL; nothing for any other MSR.
 std::optional<uint64_t> read(x86::Msr msr);

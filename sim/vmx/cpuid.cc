@@ -24,14 +24,13 @@ constexpr uint32_t kFeaturesEcx = [] {
 }();
 constexpr uint32_t kFeaturesEdx = [] {
     using namespace leaf::leaf1_edx;
-    return FPU | VME | DE | PSE | TSC | MSR | PAE | MCE | CX8 | SEP | MTRR | PGE | MCA | CMOV | PAT | PSE36 |
+    return FPU | DE | PSE | TSC | MSR | PAE | MCE | CX8 | SEP | MTRR | PGE | MCA | CMOV | PAT | PSE36 |
            CLFSH | MMX | FXSR | SSE | SSE2;
 }();
 constexpr uint32_t kStructuredEbx = [] {
     using namespace leaf::leaf7_ebx;
     return FSGSBASE | TSC_ADJUST | BMI1 | SMEP | BMI2 | ERMS | ADX | SMAP | CLFLUSHOPT | CLWB;
 }();
-constexpr uint32_t kStructuredEcx = leaf::leaf7_ecx::UMIP;
 constexpr uint32_t kExtendedEcx =
     leaf::extended_ecx::LAHF64 | leaf::extended_ecx::LZCNT | leaf::extended_ecx::PREFETCHW;
 constexpr uint32_t kExtendedEdx = [] {
@@ -85,7 +84,7 @@ CpuidResult processor_cpuid(uint32_t number, uint32_t subleaf, const RootState& 
         case leaf::kMonitor:
             return {64, 64, 1, 0};  // no C-states beyond HLT
         case leaf::kStructuredFeatures:
-            return subleaf == 0 ? CpuidResult{0, kStructuredEbx, kStructuredEcx, 0} : CpuidResult{};
+            return subleaf == 0 ? CpuidResult{0, kStructuredEbx, 0, 0} : CpuidResult{};
         case leaf::kXsave:
             return xsave(subleaf);
         case leaf::kExtendedMax:

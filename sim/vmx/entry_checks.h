@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "isa/x86/ept.h"
 #include "isa/x86/vmcs_field.h"
 #include "sim/mmu/host_memory.h"
 #include "sim/vmx/guest_state.h"
@@ -78,5 +79,8 @@ bool check_guest_tables(EntryChecker& c);       // 27.3.1.3
 bool check_guest_rip(EntryChecker& c);          // 27.3.1.4
 bool check_guest_nonregister(EntryChecker& c);  // 27.3.1.5
 bool check_guest_pdptes(EntryChecker& c);       // 27.3.1.6
+
+// What INVEPT, too, asks of an EPT pointer.
+bool is_valid_eptp(x86::Eptp eptp);
 
 }  // namespace vtless::sim

@@ -63,28 +63,35 @@ bool check_nmi_controls(EntryChecker& c) {
                      "NMI-window exiting needs virtual NMIs");
 }
 
+bool memory_type_ok(x86::Eptp eptp) {
+    return eptp.memory_type() == x86::MemoryType::WB || eptp.memory_type() == x86::MemoryType::UC;
+}
+bool reserved_ok(x86::Eptp eptp) {
+    return (eptp.raw & bit_range(11, 7)) == 0 && capability::fits_physical_width(eptp.raw);
+}
+
 bool check_ept_and_vpid(EntryChecker& c) {
     const SecondaryControls secondary = c.vmcs.secondary();
     const bool ept = secondary.has(SecondaryControls::ENABLE_EPT);
     const x86::Eptp eptp{c.get(F::EPT_POINTER)};
-    const bool type_ok =
-        eptp.memory_type() == x86::MemoryType::WB || eptp.memory_type() == x86::MemoryType::UC;
     return c.require(!secondary.has(SecondaryControls::ENABLE_VPID) || c.get(F::VPID) != 0,
                      "controls.vpid.zero", F::VPID, "with VPIDs enabled the VPID must not be 0") &&
-           c.require(!ept || type_ok, "controls.eptp.memory_type", F::EPT_POINTER,
+           c.require(!ept || memory_type_ok(eptp), "controls.eptp.memory_type", F::EPT_POINTER,
                      "bits 2:0 must be a memory type of IA32_VMX_EPT_VPID_CAP: 0 (UC) or 6 (WB)") &&
            c.require(!ept || eptp.walk_length() == 4, "controls.eptp.walk_length", F::EPT_POINTER,
                      "bits 5:3 must be 3: a page walk of length 4") &&
-           c.require(
-               !ept || ((eptp.raw & bit_range(11, 7)) == 0 && capability::fits_physical_width(eptp.raw)),
-               "controls.eptp.reserved", F::EPT_POINTER,
-               "bits 11:7 and those beyond the physical-address width must be 0") &&
+           c.require(!ept || reserved_ok(eptp), "controls.eptp.reserved", F::EPT_POINTER,
+                     "bits 11:7 and those beyond the physical-address width must be 0") &&
            c.require(ept || !secondary.has(SecondaryControls::UNRESTRICTED_GUEST),
                      "controls.unrestricted_guest.needs_ept",
                      F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, "unrestricted guest needs EPT");
 }
 
 }  // namespace
+
+bool is_valid_eptp(x86::Eptp eptp) {
+    return memory_type_ok(eptp) && eptp.walk_length() == 4 && reserved_ok(eptp);
+}
 
 bool check_execution_controls(EntryChecker& c) {
     return check_capabilities(c) &&

@@ -87,8 +87,9 @@ LiveMask GuestState::load(Vmcs& vmcs) {
             engine_->set_gpr(x86::Gpr::RSP, vmcs.get(x86::VmcsField::GUEST_RSP));
     } else {
         CpuState& cpu = engine_->edit_state();
-        for_each(fields & ~live_bit(LiveField::INTERRUPTIBILITY),
-                 [&](LiveField field) { store_live_field(cpu, field, vmcs.get(live_field_encoding(field))); });
+        for_each(fields & ~live_bit(LiveField::INTERRUPTIBILITY), [&](LiveField field) {
+            store_live_field(cpu, field, vmcs.get(live_field_encoding(field)));
+        });
     }
     if ((fields & live_bit(LiveField::INTERRUPTIBILITY)) != 0)
         set_interruptibility(vmcs.get(x86::VmcsField::GUEST_INTERRUPTIBILITY_STATE));

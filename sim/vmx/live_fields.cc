@@ -72,16 +72,14 @@ constexpr LiveFieldRule kTableLimit = {[](const CpuState& cpu) -> uint64_t { ret
                                            (cpu.*Set)(table);
                                        }};
 
-constexpr LiveFieldRule kRsp = {
-    [](const CpuState& cpu) { return cpu.gpr(x86::Gpr::RSP); },
-    [](CpuState& cpu, uint64_t value) { cpu.set_gpr(x86::Gpr::RSP, value); }};
+constexpr LiveFieldRule kRsp = {[](const CpuState& cpu) { return cpu.gpr(x86::Gpr::RSP); },
+                                [](CpuState& cpu, uint64_t value) { cpu.set_gpr(x86::Gpr::RSP, value); }};
 
 using C = CpuState;
 using S = SegmentRegister;
 
-#define VTLESS_ALL_SEGMENTS(rule)                                                               \
-    rule<S::ES>, rule<S::CS>, rule<S::SS>, rule<S::DS>, rule<S::FS>, rule<S::GS>, rule<S::LDTR>, \
-        rule<S::TR>
+#define VTLESS_ALL_SEGMENTS(rule) \
+    rule<S::ES>, rule<S::CS>, rule<S::SS>, rule<S::DS>, rule<S::FS>, rule<S::GS>, rule<S::LDTR>, rule<S::TR>
 
 constexpr std::array<LiveFieldRule, kLiveFields - 1> kRules = {
     kRegister<&C::rip, &C::set_rip>,

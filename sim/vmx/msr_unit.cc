@@ -101,9 +101,7 @@ bool set_tsc(MsrUnit& unit, World, uint64_t value) {
     return true;
 }
 
-bool debugctl_allowed(uint64_t value) {
-    return (value & ~(x86::debugctl::LBR | x86::debugctl::BTF)) == 0;
-}
+bool debugctl_allowed(uint64_t value) { return (value & ~(x86::debugctl::LBR | x86::debugctl::BTF)) == 0; }
 
 using S = x86::SegmentRegister;
 using C = CpuState;
@@ -172,8 +170,8 @@ constexpr StoredMsr kStored[] = {
     {Msr::IA32_MCG_CAP, 0, kReadOnly},
     {Msr::IA32_MCG_STATUS, 0, zero},
     {Msr::IA32_MISC_ENABLE,
-     x86::misc_enable::FAST_STRINGS | x86::misc_enable::BTS_UNAVAILABLE |
-         x86::misc_enable::PEBS_UNAVAILABLE | x86::misc_enable::MONITOR,
+     x86::misc_enable::FAST_STRINGS | x86::misc_enable::BTS_UNAVAILABLE | x86::misc_enable::PEBS_UNAVAILABLE |
+         x86::misc_enable::MONITOR,
      misc_enable},
     {Msr::IA32_MTRR_PHYSBASE0, 0, range_base},
     {Msr::IA32_MTRR_PHYSMASK0, 0, range_mask},

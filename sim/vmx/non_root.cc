@@ -30,8 +30,8 @@ Next NonRoot::advance() {
     }
     prepare_run();
     // What waits for the end of a MOV SS shadow waits for one instruction.
-    const bool window_shadowed = vmcs_->primary().has(x86::PrimaryControls::NMI_WINDOW_EXITING) &&
-                                 !parts_.guest.nmi_blocked();
+    const bool window_shadowed =
+        vmcs_->primary().has(x86::PrimaryControls::NMI_WINDOW_EXITING) && !parts_.guest.nmi_blocked();
     return dispatch(window_shadowed || state_.pending_debug != 0 ? engine().step() : engine().run());
 }
 
@@ -45,10 +45,9 @@ void NonRoot::prepare_run() {
     // With NMI exiting and without virtual NMIs, IRET does not end blocking. SDM Vol. 3C 26.3.
     const bool iret_unblocks =
         pin.has(x86::PinControls::VIRTUAL_NMIS) || !pin.has(x86::PinControls::NMI_EXITING);
-    engine().set_optional_stops(
-        {primary.has(x86::PrimaryControls::PAUSE_EXITING),
-         vmcs_->secondary().has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING),
-         parts_.guest.nmi_blocked() && iret_unblocks});
+    engine().set_optional_stops({primary.has(x86::PrimaryControls::PAUSE_EXITING),
+                                 vmcs_->secondary().has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING),
+                                 parts_.guest.nmi_blocked() && iret_unblocks});
     const uint64_t deadline = next_deadline();
     engine().set_deadline(deadline == HostEvents::kNever ? Engine::kNever
                                                          : deadline - parts_.root.tsc_offset);

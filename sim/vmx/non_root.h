@@ -50,6 +50,7 @@ class NonRoot {
     void sync_paging();
 
   private:
+    friend struct InstructionRule;
     friend struct InstructionRules;
     using Handler = Next (NonRoot::*)(const StoppedInstruction&);
 
@@ -73,8 +74,6 @@ class NonRoot {
     Next deliver(Event event);
     Next on_nested_fault(Event& event, const DeliveryResult& result);
     Next exit_for_mmu(const MmuFault& fault);
-    Next exit_for_task_switch(uint64_t qualification, unsigned length);
-    Next finish(const StoppedInstruction& instruction, const CpuResult& result);
 
     // non_root_events.cc
     Next inject();
@@ -89,17 +88,23 @@ class NonRoot {
 
     // non_root_instructions.cc
     Next on_instruction(const StoppedInstruction& instruction);
+    uint64_t next_rip(unsigned length) const;
     void complete(const StoppedInstruction& instruction);
-    Next emulate_nothing(const StoppedInstruction& instruction);
-    Next emulate_undefined(const StoppedInstruction& instruction);
-    Next emulate_gp(const StoppedInstruction& instruction);
-    Next emulate_hlt(const StoppedInstruction& instruction);
-    Next emulate_rdtsc(const StoppedInstruction& instruction);
-    Next emulate_rdtscp(const StoppedInstruction& instruction);
-    Next emulate_iret(const StoppedInstruction& instruction);
+    void retire();
+    Next finish(const StoppedInstruction& instruction, const CpuResult& result);
+    Next finish_moved(const StoppedInstruction& instruction, const CpuResult& result);
+    Next exit_for_task_switch(const StoppedInstruction& instruction, uint16_t tss);
+    uint64_t guest_tsc() const;
+    Next nothing(const StoppedInstruction& instruction);
+    Next undefined(const StoppedInstruction& instruction);
+    Next general_protection(const StoppedInstruction& instruction);
+    Next hlt(const StoppedInstruction& instruction);
+    Next rdtsc(const StoppedInstruction& instruction);
+    Next rdtscp(const StoppedInstruction& instruction);
+    Next iret(const StoppedInstruction& instruction);
     Next software_event(const StoppedInstruction& instruction);
     Next invlpg(const StoppedInstruction& instruction);
-    Next system_instruction(const StoppedInstruction& instruction);
+    Next system(const StoppedInstruction& instruction);
 
     // non_root_registers.cc
     Next mov_to_cr(const StoppedInstruction& instruction);
@@ -107,6 +112,7 @@ class NonRoot {
     Next clts(const StoppedInstruction& instruction);
     Next lmsw(const StoppedInstruction& instruction);
     Next smsw(const StoppedInstruction& instruction);
+    Next load_cr0(const StoppedInstruction& instruction, uint64_t value);
     Next mov_to_cr0(const StoppedInstruction& instruction, uint64_t value);
     Next mov_to_cr3(const StoppedInstruction& instruction, uint64_t value);
     Next mov_to_cr4(const StoppedInstruction& instruction, uint64_t value);
@@ -121,6 +127,7 @@ class NonRoot {
     // non_root_io.cc
     Next io(const StoppedInstruction& instruction);
     Next string_io(const StoppedInstruction& instruction);
+    void describe_string_io(const StoppedInstruction& instruction);
     bool io_exits(uint16_t port, unsigned bytes) const;
 
     Engine& engine() const { return parts_.engine; }

@@ -25,8 +25,7 @@ Next NonRoot::inject() {
     if (info.has_error_code()) event.error_code = vmcs_->get32(F::VM_ENTRY_EXCEPTION_ERROR_CODE);
     if (info.is_software())
         event.instruction_length = static_cast<uint8_t>(vmcs_->get(F::VM_ENTRY_INSTRUCTION_LENGTH));
-    const bool keeps_debug =
-        info.type() == EventType::EXTERNAL_INTERRUPT || info.type() == EventType::NMI;
+    const bool keeps_debug = info.type() == EventType::EXTERNAL_INTERRUPT || info.type() == EventType::NMI;
     if (!keeps_debug) state_.pending_debug = 0;
     return deliver(event);
 }
@@ -36,8 +35,7 @@ bool NonRoot::events_possible() const {
         PrimaryControls::INTERRUPT_WINDOW_EXITING | PrimaryControls::NMI_WINDOW_EXITING;
     return (vmcs_->primary().raw & kWindows) != 0 || state_.activity != ActivityState::ACTIVE ||
            state_.pending_debug != 0 || next_deadline() != HostEvents::kNever ||
-           parts_.events.interrupt_pending() || parts_.events.nmi_pending() ||
-           parts_.events.exit_requested();
+           parts_.events.interrupt_pending() || parts_.events.nmi_pending() || parts_.events.exit_requested();
 }
 
 Next NonRoot::take_events() {

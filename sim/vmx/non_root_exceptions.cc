@@ -97,9 +97,9 @@ Next NonRoot::deliver(Event event) {
             case DeliveryResult::Kind::MmuExit:
                 return exit_for_mmu(result.mmu);
             case DeliveryResult::Kind::TaskGate:
-                return exit_for_task_switch(
-                    x86::TaskSwitchQualification{result.task, x86::TaskSwitchSource::IDT_TASK_GATE}.encode(),
-                    event.instruction_length);
+                return exit_with(
+                    ExitReason::TASK_SWITCH,
+                    x86::TaskSwitchQualification{result.task, x86::TaskSwitchSource::IDT_TASK_GATE}.encode());
             case DeliveryResult::Kind::Fault:
                 if (on_nested_fault(event, result) == Next::Exit) return Next::Exit;
                 break;
@@ -126,40 +126,12 @@ Next NonRoot::on_nested_fault(Event& event, const DeliveryResult& result) {
 
 Next NonRoot::exit_for_mmu(const MmuFault& fault) {
     exit_.guest_physical = fault.gpa.value();
-    if (fault.kind == MmuFault::Kind::EptMisconfiguration)
-        return exit_with(ExitReason::EPT_MISCONFIGURATION);
+    if (fault.kind == MmuFault::Kind::EptMisconfiguration) return exit_with(ExitReason::EPT_MISCONFIGURATION);
     uint64_t qualification = fault.qualification;
     if ((qualification & x86::EptViolationQualification::LINEAR_ADDRESS_VALID) != 0)
         exit_.guest_linear = fault.gva.value();
-    if (iret_unblocked_nmi_ && !delivering_)
-        qualification |= x86::EptViolationQualification::NMI_UNBLOCKING;
+    if (iret_unblocked_nmi_ && !delivering_) qualification |= x86::EptViolationQualification::NMI_UNBLOCKING;
     return exit_with(ExitReason::EPT_VIOLATION, qualification);
-}
-
-Next NonRoot::exit_for_task_switch(uint64_t qualification, unsigned length) {
-    exit_.instruction_length = length;
-    return exit_with(ExitReason::TASK_SWITCH, qualification);
-}
-
-// The end of an instruction that sim/cpu has carried out, or could not.
-Next NonRoot::finish(const StoppedInstruction& instruction, const CpuResult& result) {
-    switch (result.kind) {
-        case CpuResult::Kind::Done:
-            engine().retire(TransitionCosts::kEmulatedInstruction);
-            return Next::Run;
-        case CpuResult::Kind::Fault:
-            return raise(result.event, result.cr2);
-        case CpuResult::Kind::MmuExit:
-            return exit_for_mmu(result.mmu);
-        case CpuResult::Kind::TaskSwitch:
-            return exit_for_task_switch(
-                x86::TaskSwitchQualification{result.task, instruction.id == Instruction::FAR_CALL_SYSTEM
-                                                              ? x86::TaskSwitchSource::CALL
-                                                              : x86::TaskSwitchSource::JMP}
-                    .encode(),
-                instruction.length);
-    }
-    return Next::Run;
 }
 
 }  // namespace vtless::sim

@@ -14,8 +14,8 @@
 
 namespace vtless::sim {
 
-// Starts as a 64-bit kernel would have set it up: flat segments, paging on, no VMX yet. CR2, the SYSCALL MSRs,
-// IA32_KERNEL_GS_BASE and IA32_TSC_AUX are shared too, and live in the engine's state.
+// Starts as a 64-bit kernel would have set it up: flat segments, paging on, no VMX yet. CR2, the SYSCALL
+// MSRs, IA32_KERNEL_GS_BASE and IA32_TSC_AUX are shared too, and live in the engine's state.
 struct RootState {
     static constexpr uint64_t kDefaultCr0 = x86::cr0::PE | x86::cr0::MP | x86::cr0::ET | x86::cr0::NE |
                                             x86::cr0::WP | x86::cr0::AM | x86::cr0::PG;

@@ -1,11 +1,28 @@
 # SPDX-License-Identifier: MIT
 set(VTLESS_SIM_VMX_SOURCES
   vmx/capability.cc
+  vmx/cpuid.cc
   vmx/entry_checks_controls.cc
   vmx/entry_checks_guest_nonregister.cc
   vmx/entry_checks_guest_registers.cc
   vmx/entry_checks_guest_segments.cc
   vmx/entry_checks_host.cc
+  vmx/gprs.cc
+  vmx/guest_state.cc
+  vmx/instruction_operands.cc
+  vmx/live_fields.cc
+  vmx/msr_areas.cc
+  vmx/msr_unit.cc
+  vmx/non_root.cc
+  vmx/non_root_events.cc
+  vmx/non_root_exceptions.cc
+  vmx/non_root_instructions.cc
+  vmx/non_root_io.cc
+  vmx/non_root_msrs.cc
+  vmx/non_root_registers.cc
+  vmx/vm_entry.cc
+  vmx/vm_exit.cc
   vmx/vmcs_layout.cc
   vmx/vmcs_store.cc
-  vmx/vmx_operation.cc)
+  vmx/vmx_operation.cc
+  vmx/vmx_processor.cc)

@@ -175,7 +175,8 @@ constexpr std::array kPdpteFields = {F::GUEST_PDPTE0, F::GUEST_PDPTE1, F::GUEST_
 constexpr std::array kFreeGuestFields = {F::GUEST_RSP, F::GUEST_SMBASE, F::VMX_PREEMPTION_TIMER_VALUE};
 
 constexpr CheckGroups control_groups(VmcsField field) {
-    if (contains(kEventFields, field)) return group_bit(CheckGroup::EventInjection);
+    if (contains(kEventFields, field))
+        return groups(CheckGroup::EventInjection, CheckGroup::GuestRip, CheckGroup::GuestNonRegister);
     if (contains(kFreeControlFields, field)) return 0;
     if (contains(kExitControlFields, field)) return groups(CheckGroup::ExitControls, CheckGroup::Host);
     if (contains(kEntryControlFields, field))

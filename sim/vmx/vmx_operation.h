@@ -47,6 +47,11 @@ class VmxOperation {
     // What every VMX instruction but VMXON starts with.
     x86::VmxStatus check_in_operation() const;
 
+    // Writes the VMX-abort indicator of the VMCS's region.
+    void set_abort_indicator(const Vmcs& vmcs, uint32_t value) {
+        store_.set_abort_indicator(vmcs.address(), value);
+    }
+
   private:
     bool valid_region(Hpa region) const;
     void save(Vmcs& vmcs) const {

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// Control and debug registers: guest/host masks, read shadows, CR3 targets.
+// SDM Vol. 3C "Instructions That Cause VM Exits Conditionally" (26.1.3), "Changes to Instruction Behavior in
+// VMX Non-Root Operation" (26.3).
+#include "isa/x86/control_regs.h"
+#include "isa/x86/exit_qualification.h"
+#include "isa/x86/vmx_capability.h"
+#include "sim/cpu/control_registers.h"
+#include "sim/cpu/operand.h"
+#include "sim/vmx/capability.h"
+#include "sim/vmx/instruction_operands.h"
+#include "sim/vmx/non_root.h"
+
+namespace vtless::sim {
+
+using x86::CrAccessQualification;
+using x86::CrAccessType;
+using x86::ExitReason;
+using x86::PrimaryControls;
+using F = x86::VmcsField;
+using Next = NonRoot::Next;
+
+namespace {
+
+uint64_t cr_qualification(const StoppedInstruction& instruction, CrAccessType type) {
+    return CrAccessQualification{instruction.number, type, false, instruction.gpr, 0}.encode();
+}
+
+// What the guest reads: the shadow where the hypervisor owns the bit.
+uint64_t seen(uint64_t value, uint64_t mask, uint64_t shadow) { return (value & ~mask) | (shadow & mask); }
+
+bool is_cr3_target(const Vmcs& vmcs, uint64_t value) {
+    constexpr F kTargets[] = {F::CR3_TARGET_VALUE_0, F::CR3_TARGET_VALUE_1, F::CR3_TARGET_VALUE_2,
+                              F::CR3_TARGET_VALUE_3};
+    const uint32_t count = vmcs.get32(F::CR3_TARGET_COUNT);
+    for (uint32_t i = 0; i < count && i < capability::kCr3Targets; ++i) {
+        if (vmcs.get(kTargets[i]) == value) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Next NonRoot::mov_to_cr(const StoppedInstruction& instruction) {
+    const uint64_t value = read_gpr(instruction.gpr, instruction.operand_size);
+    switch (instruction.number) {
+        case 0:
+            return mov_to_cr0(instruction, value);
+        case 2:
+            engine().edit_state().set_cr2(value);
+            complete(instruction);
+            return Next::Run;
+        case 3:
+            return mov_to_cr3(instruction, value);
+        case 4:
+            return mov_to_cr4(instruction, value);
+        case 8:
+            return mov_to_cr8(instruction, value);
+        default:
+            return raise(x86::Vector::UD);
+    }
+}
+
+// VMX operation fixes bits; with unrestricted guest PE and PG are free. A value that it does not allow is
+// #GP(0), after the exits.
+Next NonRoot::mov_to_cr0(const StoppedInstruction& instruction, uint64_t value) {
+    const uint64_t mask = vmcs_->get(F::CR0_GUEST_HOST_MASK);
+    if (((value ^ vmcs_->get(F::CR0_READ_SHADOW)) & mask) != 0)
+        return exit_for(instruction, ExitReason::CONTROL_REGISTER_ACCESS,
+                        cr_qualification(instruction, CrAccessType::MOV_TO));
+    return load_cr0(instruction, (cpu().cr0() & mask) | (value & ~mask));
+}
+
+Next NonRoot::load_cr0(const StoppedInstruction& instruction, uint64_t value) {
+    const bool unrestricted = vmcs_->secondary().has(x86::SecondaryControls::UNRESTRICTED_GUEST);
+    const uint64_t free = unrestricted ? x86::cr0::PE | x86::cr0::PG : 0;
+    if (!x86::meets_fixed_bits(value | x86::cr0::ET, capability::kCr0Fixed0 & ~free, capability::kCr0Fixed1))
+        return raise_gp();
+    return finish_moved(instruction, write_cr0(engine().edit_state(), parts_.mmu, value));
+}
+
+Next NonRoot::mov_to_cr3(const StoppedInstruction& instruction, uint64_t value) {
+    if (vmcs_->primary().has(PrimaryControls::CR3_LOAD_EXITING) && !is_cr3_target(*vmcs_, value))
+        return exit_for(instruction, ExitReason::CONTROL_REGISTER_ACCESS,
+                        cr_qualification(instruction, CrAccessType::MOV_TO));
+    return finish_moved(instruction, write_cr3(engine().edit_state(), parts_.mmu, value));
+}
+
+Next NonRoot::mov_to_cr4(const StoppedInstruction& instruction, uint64_t value) {
+    const uint64_t mask = vmcs_->get(F::CR4_GUEST_HOST_MASK);
+    if (((value ^ vmcs_->get(F::CR4_READ_SHADOW)) & mask) != 0)
+        return exit_for(instruction, ExitReason::CONTROL_REGISTER_ACCESS,
+                        cr_qualification(instruction, CrAccessType::MOV_TO));
+    const uint64_t next = (cpu().cr4() & mask) | (value & ~mask);
+    if (!x86::meets_fixed_bits(next, capability::kCr4Fixed0, capability::kCr4Fixed1)) return raise_gp();
+    return finish_moved(instruction,
+                        write_cr4(engine().edit_state(), parts_.mmu, next, capability::kGuestFeatures));
+}
+
+Next NonRoot::mov_to_cr8(const StoppedInstruction& instruction, uint64_t value) {
+    if (vmcs_->primary().has(PrimaryControls::CR8_LOAD_EXITING))
+        return exit_for(instruction, ExitReason::CONTROL_REGISTER_ACCESS,
+                        cr_qualification(instruction, CrAccessType::MOV_TO));
+    if ((value >> 4) != 0) return raise_gp();
+    parts_.root.cr8 = value;
+    complete(instruction);
+    return Next::Run;
+}
+
+Next NonRoot::mov_from_cr(const StoppedInstruction& instruction) {
+    const PrimaryControls primary = vmcs_->primary();
+    const bool exits = (instruction.number == 3 && primary.has(PrimaryControls::CR3_STORE_EXITING)) ||
+                       (instruction.number == 8 && primary.has(PrimaryControls::CR8_STORE_EXITING));
+    if (exits)
+        return exit_for(instruction, ExitReason::CONTROL_REGISTER_ACCESS,
+                        cr_qualification(instruction, CrAccessType::MOV_FROM));
+    uint64_t value = 0;
+    switch (instruction.number) {
+        case 0:
+            value = seen(cpu().cr0(), vmcs_->get(F::CR0_GUEST_HOST_MASK), vmcs_->get(F::CR0_READ_SHADOW));
+            break;
+        case 2:
+            value = cpu().cr2();
+            break;
+        case 3:
+            value = cpu().cr3();
+            break;
+        case 4:
+            value = seen(cpu().cr4(), vmcs_->get(F::CR4_GUEST_HOST_MASK), vmcs_->get(F::CR4_READ_SHADOW));
+            break;
+        case 8:
+            value = parts_.root.cr8;
+            break;
+        default:
+            return raise(x86::Vector::UD);
+    }
+    write_gpr(instruction.gpr, instruction.operand_size, value);
+    complete(instruction);
+    return Next::Run;
+}
+
+// Owned by the hypervisor: exits if the shadow says TS is set, and else does nothing.
+Next NonRoot::clts(const StoppedInstruction& instruction) {
+    const bool owned = (vmcs_->get(F::CR0_GUEST_HOST_MASK) & x86::cr0::TS) != 0;
+    if (!owned) return load_cr0(instruction, cpu().cr0() & ~x86::cr0::TS);
+    if ((vmcs_->get(F::CR0_READ_SHADOW) & x86::cr0::TS) != 0)
+        return exit_for(instruction, ExitReason::CONTROL_REGISTER_ACCESS,
+                        CrAccessQualification{0, CrAccessType::CLTS, false, x86::Gpr::RAX, 0}.encode());
+    complete(instruction);
+    return Next::Run;
+}
+
+// Loads MP, EM and TS, and can set PE but not clear it.
+Next NonRoot::lmsw(const StoppedInstruction& instruction) {
+    uint16_t source = 0;
+    const CpuResult fetched = lmsw_source(cpu(), parts_.mmu, instruction, source);
+    if (!fetched.done()) return finish(instruction, fetched);
+    constexpr uint64_t kLoaded = x86::cr0::MP | x86::cr0::EM | x86::cr0::TS;
+    const uint64_t mask = vmcs_->get(F::CR0_GUEST_HOST_MASK);
+    const uint64_t shadow = vmcs_->get(F::CR0_READ_SHADOW);
+    const bool sets_owned_pe = (mask & source & ~shadow & x86::cr0::PE) != 0;
+    if (sets_owned_pe || ((source ^ shadow) & mask & kLoaded) != 0) {
+        if (instruction.has_memory) exit_.guest_linear = operand_address(cpu(), instruction).value();
+        return exit_for(
+            instruction, ExitReason::CONTROL_REGISTER_ACCESS,
+            CrAccessQualification{0, CrAccessType::LMSW, instruction.has_memory, x86::Gpr::RAX, source}
+                .encode());
+    }
+    const uint64_t loaded = kLoaded & ~mask;
+    const uint64_t set = source & x86::cr0::PE & ~mask;
+    return load_cr0(instruction, (cpu().cr0() & ~loaded) | (source & loaded) | set);
+}
+
+Next NonRoot::smsw(const StoppedInstruction& instruction) {
+    const uint64_t value =
+        seen(cpu().cr0(), vmcs_->get(F::CR0_GUEST_HOST_MASK), vmcs_->get(F::CR0_READ_SHADOW));
+    if (!instruction.has_memory) {
+        write_gpr(instruction.gpr, instruction.operand_size, value);
+        complete(instruction);
+        return Next::Run;
+    }
+    const auto word = static_cast<uint16_t>(value);
+    return finish_moved(instruction,
+                        write_memory(cpu(), parts_.mmu, instruction, std::as_bytes(std::span(&word, 1))));
+}
+
+// The exit comes before the #DB of DR7.GD. SDM Vol. 3B "Debug Registers DR4 and DR5" (18.2.2).
+Next NonRoot::mov_dr(const StoppedInstruction& instruction) {
+    const bool from = instruction.id == Instruction::MOV_FROM_DR;
+    const unsigned number = instruction.number;
+    RootState& root = parts_.root;
+    const bool alias = number == 4 || number == 5;
+    if (number > 7 || (alias && (cpu().cr4() & x86::cr4::DE) != 0)) return raise(x86::Vector::UD);
+    if (vmcs_->primary().has(PrimaryControls::MOV_DR_EXITING))
+        return exit_for(
+            instruction, ExitReason::MOV_DR,
+            x86::DrAccessQualification{static_cast<uint8_t>(number), from, instruction.gpr}.encode());
+    if ((root.dr7 & x86::dr7::GD) != 0) return raise(Event::exception(x86::Vector::DB), x86::dr6::BD);
+    uint64_t& reg = number < 4 ? root.dr[number] : (number == 4 || number == 6) ? root.dr6 : root.dr7;
+    if (from) {
+        write_gpr(instruction.gpr, instruction.operand_size, reg);
+    } else {
+        const uint64_t value = read_gpr(instruction.gpr, instruction.operand_size);
+        if (number >= 4 && (value >> 32) != 0) return raise_gp();
+        const bool status = &reg == &root.dr6;
+        reg = number < 4 ? value
+              : status   ? (value & x86::dr6::kWritable) | x86::dr6::kFixed1
+                         : (value & ~(bit(11) | bit(12) | bit(14) | bit(15))) | x86::dr7::kFixed1;
+    }
+    complete(instruction);
+    return Next::Run;
+}
+
+}  // namespace vtless::sim

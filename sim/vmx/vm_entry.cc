@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// VMLAUNCH and VMRESUME. SDM Vol. 3C "VM Entries" (27).
+#include "isa/x86/control_regs.h"
+#include "isa/x86/rflags.h"
+#include "sim/time/cycle_costs.h"
+#include "sim/vmx/capability.h"
+#include "sim/vmx/vmx_processor.h"
+
+namespace vtless::sim {
+
+using x86::EntryControls;
+using x86::ExitReason;
+using x86::VmInstructionError;
+using x86::VmxStatus;
+using F = x86::VmcsField;
+
+namespace {
+
+struct GroupCheck {
+    CheckGroup group;
+    bool (*check)(EntryChecker&);
+};
+constexpr GroupCheck kControlChecks[] = {{CheckGroup::ExecutionControls, check_execution_controls},
+                                         {CheckGroup::ExitControls, check_exit_controls},
+                                         {CheckGroup::EntryControls, check_entry_controls},
+                                         {CheckGroup::EventInjection, check_event_injection}};
+constexpr GroupCheck kHostChecks[] = {{CheckGroup::Host, check_host_registers},
+                                      {CheckGroup::Host, check_host_segments},
+                                      {CheckGroup::Host, check_host_address_space}};
+constexpr GroupCheck kGuestChecks[] = {{CheckGroup::GuestRegisters, check_guest_registers},
+                                       {CheckGroup::GuestSegments, check_guest_segments},
+                                       {CheckGroup::GuestTables, check_guest_tables},
+                                       {CheckGroup::GuestRip, check_guest_rip},
+                                       {CheckGroup::GuestNonRegister, check_guest_nonregister},
+                                       {CheckGroup::GuestPdptes, check_guest_pdptes}};
+
+template <size_t N>
+bool run_checks(const GroupCheck (&checks)[N], EntryChecker& checker, CheckGroups groups) {
+    for (const auto& [group, check] : checks) {
+        if ((groups & group_bit(group)) != 0 && !check(checker)) return false;
+    }
+    return true;
+}
+
+constexpr LiveMask kPagingFields = live_bit(LiveField::CR0) | live_bit(LiveField::CR3) |
+                                   live_bit(LiveField::CR4) | live_bit(LiveField::EFER);
+// What CPL follows from.
+constexpr LiveMask kPrivilegeFields =
+    live_bit(LiveField::CR0) | live_bit(LiveField::RFLAGS) | live_bit(LiveField::SS_RIGHTS);
+
+bool is_pae(const PagingState& paging) {
+    return (paging.cr0 & x86::cr0::PG) != 0 && (paging.cr4 & x86::cr4::PAE) != 0 &&
+           (paging.efer & x86::efer::LMA) == 0;
+}
+
+}  // namespace
+
+VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
+    if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
+    if (vmx_abort_ != 0) return VmxStatus::fault(x86::Vector::DF);
+    Vmcs* vmcs = operation_.current();
+    if (vmcs == nullptr) return VmxStatus::fail_invalid();
+    if (vmcs->launched() == launch)
+        return operation_.fail(launch ? VmInstructionError::VMLAUNCH_NON_CLEAR_VMCS
+                                      : VmInstructionError::VMRESUME_NON_LAUNCHED_VMCS);
+    entry_failure_.reset();
+    const CheckGroups groups = groups_to_check(*vmcs);
+    if (groups != 0) {
+        EntryChecker checker(*vmcs, root_, *memory_, &guest_);
+        const auto error = check_controls_and_host(checker, groups);
+        const bool guest_ok = !error && run_checks(kGuestChecks, checker, groups);
+        entry_failure_ = checker.failure();
+        if (error) return operation_.fail(*error);
+        if (!guest_ok)
+            return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, entry_failure_->qualification);
+        vmcs->mark_checked(vmcs->secondary());
+    }
+    engine_->add_cycles(TransitionCosts::kVmEntry);
+    if (!load_guest(*vmcs)) return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, 2);
+    if (const uint32_t entry = load_entry_msrs(*vmcs); entry != 0)
+        return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, entry);
+    if (launch) vmcs->set_launched(true);
+    gprs_.enter(gprs);
+    leave(*vmcs, non_root_.run(*vmcs));
+    return vmx_abort_ == 0 ? VmxStatus::succeed() : VmxStatus::fault(x86::Vector::DF);
+}
+
+// Groups whose fields were written since they passed, or that depend on something else that changed.
+CheckGroups VmxProcessor::groups_to_check(const Vmcs& vmcs) const {
+    CheckGroups groups = vmcs.unchecked();
+    const bool long_mode = vmcs.exit_controls().has(x86::ExitControls::HOST_ADDRESS_SPACE_SIZE);
+    if (long_mode != root_.ia32e()) groups |= group_bit(CheckGroup::Host);
+    if (!(vmcs.checked_with() == vmcs.secondary())) groups = kAllCheckGroups;
+    if (groups == group_bit(CheckGroup::GuestRip) && is_rip_fine(vmcs)) return 0;
+    return groups;
+}
+
+// What a hypervisor does that has moved RIP past an instruction, and nothing else: then CS.L, which has to be
+// fetched from the engine's state, need not be known. A guest that stopped above 4 GiB was in 64-bit mode.
+bool VmxProcessor::is_rip_fine(const Vmcs& vmcs) const {
+    if ((vmcs.dirty & ~(live_bit(LiveField::RIP) | live_bit(LiveField::RSP))) != 0) return false;
+    const uint64_t rip = vmcs.get(F::GUEST_RIP);
+    if ((rip >> 32) == 0) return true;
+    return (engine_->rip() >> 32) != 0 && is_canonical(rip, capability::kLinearBits);
+}
+
+std::optional<VmInstructionError> VmxProcessor::check_controls_and_host(EntryChecker& checker,
+                                                                        CheckGroups groups) {
+    if (!run_checks(kControlChecks, checker, groups)) return VmInstructionError::ENTRY_INVALID_CONTROL_FIELDS;
+    if (!run_checks(kHostChecks, checker, groups)) return VmInstructionError::ENTRY_INVALID_HOST_STATE;
+    return std::nullopt;
+}
+
+// SDM Vol. 3C "VM-Entry Failures During or After Loading Guest State" (27.8): the host state is loaded, and
+// of the exit information only reason and qualification are written.
+VmxStatus VmxProcessor::fail_entry(Vmcs& vmcs, ExitReason reason, uint64_t qualification) {
+    vmcs.set(F::EXIT_REASON, static_cast<uint32_t>(reason) | x86::ExitReasonField::kEntryFailure);
+    vmcs.set(F::EXIT_QUALIFICATION, qualification);
+    load_host(vmcs);
+    return VmxStatus::succeed();
+}
+
+// SDM Vol. 3C "Loading Guest State" (27.3.2). False if the PDPTEs in memory cannot be loaded.
+bool VmxProcessor::load_guest(Vmcs& vmcs) {
+    const EntryControls controls = vmcs.entry_controls();
+    const LiveMask loaded = guest_.load(vmcs);
+    if (controls.has(EntryControls::LOAD_DEBUG_CONTROLS)) {
+        root_.dr7 = vmcs.get(F::GUEST_DR7) | x86::dr7::kFixed1;
+        root_.debugctl = vmcs.get(F::GUEST_IA32_DEBUGCTL);
+    }
+    if (controls.has(EntryControls::LOAD_IA32_PAT)) root_.pat = vmcs.get(F::GUEST_IA32_PAT);
+    load_efer(vmcs, loaded);
+    if ((loaded & kPrivilegeFields) != 0) {
+        CpuState& cpu = engine_->edit_state();
+        const bool v8086 = (cpu.rflags() & x86::rflags::VM) != 0;
+        const unsigned dpl = cpu.segment(x86::SegmentRegister::SS).rights.dpl();
+        cpu.set_cpl(v8086 ? 3 : cpu.protected_mode() ? dpl : 0);
+    }
+    load_translation(vmcs);
+    const bool paging_loaded = load_paging(vmcs, loaded);
+    load_nonregister_state(vmcs);
+    return paging_loaded;
+}
+
+// With the control the field has been loaded already. Without it only LMA and LME change.
+void VmxProcessor::load_efer(const Vmcs& vmcs, LiveMask loaded) {
+    if (vmcs.entry_controls().has(EntryControls::LOAD_IA32_EFER)) return;
+    const bool ia32e = vmcs.entry_controls().has(EntryControls::IA32E_MODE_GUEST);
+    constexpr uint64_t kMode = x86::efer::LMA | x86::efer::LME;
+    const bool paging = (guest_.read(vmcs, LiveField::CR0) & x86::cr0::PG) != 0;
+    uint64_t efer = root_.efer & ~x86::efer::LMA;
+    if (paging) efer &= ~kMode;
+    if (ia32e) efer |= kMode;
+    if ((loaded & live_bit(LiveField::EFER)) != 0 || engine_->state().efer() != efer)
+        engine_->edit_state().set_efer(efer);
+}
+
+// SDM Vol. 3C "Loading Page-Directory-Pointer-Table Entries" (27.3.2.4).
+bool VmxProcessor::load_paging(const Vmcs& vmcs, LiveMask loaded) {
+    PagingState paging = mmu_->paging();
+    const bool written = (loaded & kPagingFields) != 0;
+    const bool efer_by_control = !vmcs.entry_controls().has(EntryControls::LOAD_IA32_EFER);
+    if (!written && !efer_by_control && !is_pae(paging)) return true;
+    if (written || efer_by_control) {
+        const CpuState& cpu = engine_->state();
+        paging.cr0 = cpu.cr0();
+        paging.cr3 = cpu.cr3();
+        paging.cr4 = cpu.cr4();
+        paging.efer = cpu.efer();
+    }
+    if (is_pae(paging)) {
+        if (vmcs.secondary().has(x86::SecondaryControls::ENABLE_EPT)) {
+            paging.pdptes = {vmcs.get(F::GUEST_PDPTE0), vmcs.get(F::GUEST_PDPTE1), vmcs.get(F::GUEST_PDPTE2),
+                             vmcs.get(F::GUEST_PDPTE3)};
+        } else if (mmu_->read_pdptes(paging.cr3, paging.pdptes) || !mmu_->pdptes_valid(paging.pdptes)) {
+            return false;
+        }
+    }
+    // Hypervisors change these registers for a guest that has just written them; SDM allows flushing any
+    // time.
+    if (paging == mmu_->paging()) return true;
+    mmu_->set_paging(paging);
+    mmu_->flush_all();
+    return true;
+}
+
+// Without VPIDs each VM entry flushes; with them, translations of another VPID are not this guest's.
+void VmxProcessor::load_translation(const Vmcs& vmcs) {
+    const x86::SecondaryControls secondary = vmcs.secondary();
+    const bool ept = secondary.has(x86::SecondaryControls::ENABLE_EPT);
+    const std::optional<uint64_t> eptp = ept ? std::optional(vmcs.get(F::EPT_POINTER)) : std::nullopt;
+    if (mmu_->ept() != eptp) mmu_->set_ept(eptp);
+    const bool tagged = secondary.has(x86::SecondaryControls::ENABLE_VPID);
+    const auto vpid = tagged ? vmcs.get16(F::VPID) : uint16_t{0};
+    if (!tagged || vpid != last_vpid_) mmu_->flush_all();
+    last_vpid_ = vpid;
+}
+
+void VmxProcessor::load_nonregister_state(const Vmcs& vmcs) {
+    NonRegisterState& state = non_root_.state();
+    state.activity = static_cast<x86::ActivityState>(vmcs.get32(F::GUEST_ACTIVITY_STATE));
+    state.pending_debug = vmcs.get(F::GUEST_PENDING_DEBUG_EXCEPTIONS);
+    state.preemption_deadline = HostEvents::kNever;
+    if (!vmcs.pin().has(x86::PinControls::ACTIVATE_VMX_PREEMPTION_TIMER)) return;
+    // It counts down whenever bit `shift` of the time-stamp counter changes. SDM Vol. 3C 26.5.1.
+    constexpr unsigned kShift = capability::kPreemptionTimerShift;
+    const uint64_t value = vmcs.get(F::VMX_PREEMPTION_TIMER_VALUE);
+    state.preemption_deadline = ((msrs_.tsc() >> kShift) + value) << kShift;
+}
+
+}  // namespace vtless::sim

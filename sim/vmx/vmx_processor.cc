@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "sim/vmx/vmx_processor.h"
+
+#include "sim/vmx/capability.h"
+#include "sim/vmx/cpuid.h"
+
+namespace vtless::sim {
+
+using x86::Vector;
+using x86::VmcsField;
+using x86::VmInstructionError;
+using x86::VmxStatus;
+
+Expected<std::unique_ptr<VmxProcessor>, std::string> VmxProcessor::create(HostMemory& memory,
+                                                                          const VmxProcessorConfig& config) {
+    auto mmu = std::make_unique<Mmu>(memory, MmuConfig{capability::kPhysicalBits, true});
+    auto engine = Engine::create(memory, *mmu, config.engine);
+    if (!engine) return Unexpected(std::move(engine).error());
+    return std::unique_ptr<VmxProcessor>(new VmxProcessor(memory, std::move(mmu), std::move(engine).value()));
+}
+
+VmxProcessor::VmxProcessor(HostMemory& memory, std::unique_ptr<Mmu> mmu, std::unique_ptr<Engine> engine)
+    : memory_(&memory),
+      mmu_(std::move(mmu)),
+      engine_(std::move(engine)),
+      operation_(memory, root_),
+      msrs_(*engine_, root_),
+      guest_(*engine_),
+      non_root_({*engine_, *mmu_, memory, root_, msrs_, events_, guest_}),
+      gprs_(*engine_) {
+    operation_.set_feature_control(capability::kFeatureControl);
+    operation_.on_save_live_state(
+        [](void* guest, Vmcs& vmcs) { static_cast<GuestState*>(guest)->release(vmcs); }, &guest_);
+}
+
+// ------------------------------------------------------------------------------------------ VMREAD, VMWRITE
+
+VmxStatus VmxProcessor::vmread_unusual(VmcsField field, uint64_t& value) {
+    if (const VmxStatus status = operation_.check_vmread(field); !status.ok()) return status;
+    const uint64_t whole = guest_.read(*operation_.current(), x86::full(field));
+    value = x86::access_high(field) ? whole >> 32 : whole;
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxProcessor::vmwrite(VmcsField field, uint64_t value) {
+    const VmcsFieldInfo& info = vmcs_field_info(field);
+    Vmcs* vmcs = operation_.current();
+    const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
+    if (vmcs == nullptr || unusual != 0 || !info.supported || info.read_only) {
+        if (const VmxStatus status = operation_.check_vmwrite(field); !status.ok()) return status;
+        vmcs = operation_.current();
+    }
+    if (x86::access_high(field)) {
+        const uint64_t low = guest_.read(*vmcs, x86::full(field)) & 0xffffffff;
+        value = value << 32 | low;
+    }
+    value &= x86::access_mask(x86::full(field));
+    if (info.live != kNotLive) {
+        GuestState::write(*vmcs, static_cast<LiveField>(info.live), value);
+        vmcs->mark_unchecked(info.groups);
+    } else if (vmcs->get(field) != value) {
+        vmcs->set(field, value);
+        vmcs->mark_unchecked(info.groups);
+    }
+    return VmxStatus::succeed();
+}
+
+// ----------------------------------------------------------------------------------------- INVEPT, INVVPID
+
+VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor& descriptor) {
+    if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
+    const x86::Eptp eptp{descriptor.eptp};
+    switch (type) {
+        case x86::InveptType::SINGLE_CONTEXT:
+            if (!is_valid_eptp(eptp))
+                return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
+            if (mmu_->ept() == eptp.raw) mmu_->flush_guest_physical();
+            return VmxStatus::succeed();
+        case x86::InveptType::ALL_CONTEXT:
+            mmu_->flush_guest_physical();
+            return VmxStatus::succeed();
+    }
+    return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
+}
+
+VmxStatus VmxProcessor::invvpid(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor) {
+    if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
+    const bool invalid = type > x86::InvvpidType::SINGLE_CONTEXT_RETAINING_GLOBALS ||
+                         (type != x86::InvvpidType::ALL_CONTEXT && descriptor.vpid == 0) ||
+                         (type == x86::InvvpidType::INDIVIDUAL_ADDRESS &&
+                          !is_canonical(descriptor.address.value(), capability::kLinearBits));
+    if (invalid) return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
+    // The Mmu holds translations of the VPID that ran last only.
+    if (type != x86::InvvpidType::ALL_CONTEXT && descriptor.vpid != last_vpid_) return VmxStatus::succeed();
+    switch (type) {
+        case x86::InvvpidType::INDIVIDUAL_ADDRESS:
+            mmu_->flush_page(descriptor.address);
+            break;
+        case x86::InvvpidType::SINGLE_CONTEXT:
+        case x86::InvvpidType::ALL_CONTEXT:
+            mmu_->flush_all();
+            break;
+        case x86::InvvpidType::SINGLE_CONTEXT_RETAINING_GLOBALS:
+            mmu_->flush_non_global();
+            break;
+    }
+    return VmxStatus::succeed();
+}
+
+// ---------------------------------------------------------------------------- registers of root operation
+
+VmxStatus VmxProcessor::rdmsr(x86::Msr msr, uint64_t& value) const {
+    return msrs_.read(msr, World::Root, value) ? VmxStatus::succeed() : VmxStatus::fault(Vector::GP);
+}
+
+VmxStatus VmxProcessor::wrmsr(x86::Msr msr, uint64_t value) {
+    return msrs_.write(msr, World::Root, value) ? VmxStatus::succeed() : VmxStatus::fault(Vector::GP);
+}
+
+VmxStatus VmxProcessor::xgetbv(uint32_t index, uint64_t& value) const {
+    if ((root_.cr4 & x86::cr4::OSXSAVE) == 0) return VmxStatus::fault(Vector::UD);
+    if (index != 0) return VmxStatus::fault(Vector::GP);
+    value = root_.xcr0;
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxProcessor::xsetbv(uint32_t index, uint64_t value) {
+    if ((root_.cr4 & x86::cr4::OSXSAVE) == 0) return VmxStatus::fault(Vector::UD);
+    if (index != 0 || !is_valid_xcr0(value)) return VmxStatus::fault(Vector::GP);
+    if (value == root_.xcr0) return VmxStatus::succeed();
+    root_.xcr0 = value;
+    engine_->edit_state().set_xcr0(value);
+    return VmxStatus::succeed();
+}
+
+// In VMX operation the fixed bits cannot be changed. SDM Vol. 3C "Restrictions on VMX Operation" (24.8).
+VmxStatus VmxProcessor::write_cr0(uint64_t value) {
+    const bool paging_off = (value & x86::cr0::PG) == 0;
+    const bool protection_off = (value & x86::cr0::PE) == 0;
+    if ((value >> 32) != 0 || (protection_off && !paging_off) || (root_.ia32e() && paging_off))
+        return VmxStatus::fault(Vector::GP);
+    if (operation_.on() && !x86::meets_fixed_bits(value, capability::kCr0Fixed0, capability::kCr0Fixed1))
+        return VmxStatus::fault(Vector::GP);
+    root_.cr0 = (value & x86::cr0::kDefined) | x86::cr0::ET;
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxProcessor::write_cr4(uint64_t value) {
+    const uint64_t must = operation_.on() ? capability::kCr4Fixed0 : 0;
+    const bool pae_off = (value & x86::cr4::PAE) == 0;
+    if (!x86::meets_fixed_bits(value, must, capability::kCr4Fixed1) || (root_.ia32e() && pae_off))
+        return VmxStatus::fault(Vector::GP);
+    root_.cr4 = value;
+    return VmxStatus::succeed();
+}
+
+x86::CpuidResult VmxProcessor::cpuid(uint32_t leaf, uint32_t subleaf) const {
+    return processor_cpuid(leaf, subleaf, root_);
+}
+
+// --------------------------------------------------------------------------------------------- platform
+
+std::optional<uint8_t> VmxProcessor::take_interrupt() {
+    events_.advance_to(rdtsc());
+    return events_.acknowledge();
+}
+
+bool VmxProcessor::idle_until_interrupt() {
+    events_.advance_to(rdtsc());
+    if (events_.interrupt_pending() || events_.nmi_pending()) return true;
+    if (events_.timer() == HostEvents::kNever) return false;
+    engine_->add_cycles(events_.timer() - rdtsc());
+    events_.advance_to(rdtsc());
+    return true;
+}
+
+void VmxProcessor::request_exit() {
+    events_.request_exit();
+    engine_->request_exit();
+}
+
+}  // namespace vtless::sim

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// The software VMX processor: what a hypervisor finds where silicon would be. Satisfies x86::VmxHw.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "isa/expected.h"
+#include "isa/x86/vmx_hw.h"
+#include "sim/engine/engine.h"
+#include "sim/mmu/host_memory.h"
+#include "sim/mmu/mmu.h"
+#include "sim/vmx/entry_checks.h"
+#include "sim/vmx/gprs.h"
+#include "sim/vmx/guest_state.h"
+#include "sim/vmx/host_events.h"
+#include "sim/vmx/msr_unit.h"
+#include "sim/vmx/non_root.h"
+#include "sim/vmx/root_state.h"
+#include "sim/vmx/vmx_operation.h"
+
+namespace vtless::sim {
+
+struct VmxProcessorConfig {
+    EngineConfig engine;
+};
+
+// One logical processor. Starts outside VMX operation with the host state of RootState. Not thread-safe, but
+// for request_exit().
+class VmxProcessor {
+  public:
+    using Gprs = sim::Gprs;
+    using Memory = HostMemory;
+
+    // memory outlives the processor. The error says what Unicorn lacks.
+    static Expected<std::unique_ptr<VmxProcessor>, std::string> create(HostMemory& memory,
+                                                                       const VmxProcessorConfig& config = {});
+    VmxProcessor(const VmxProcessor&) = delete;
+    VmxProcessor& operator=(const VmxProcessor&) = delete;
+
+    Memory& memory() { return *memory_; }
+
+    x86::VmxStatus vmxon(Hpa region) { return operation_.vmxon(region); }
+    x86::VmxStatus vmxoff() { return operation_.vmxoff(); }
+    x86::VmxStatus vmclear(Hpa region) { return operation_.vmclear(region); }
+    x86::VmxStatus vmptrld(Hpa region) { return operation_.vmptrld(region); }
+    x86::VmxStatus vmptrst(Hpa& region) { return operation_.vmptrst(region); }
+    x86::VmxStatus vmread(x86::VmcsField field, uint64_t& value) {
+        const Vmcs* vmcs = operation_.current();
+        const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
+        if (vmcs == nullptr || unusual != 0 || !vmcs_field_info(field).stored)
+            return vmread_unusual(field, value);
+        value = vmcs->get(field);
+        return x86::VmxStatus::succeed();
+    }
+    x86::VmxStatus vmwrite(x86::VmcsField field, uint64_t value);
+    x86::VmxStatus vmlaunch(Gprs& gprs) { return enter(gprs, true); }
+    x86::VmxStatus vmresume(Gprs& gprs) { return enter(gprs, false); }
+    x86::VmxStatus invept(x86::InveptType type, const x86::InveptDescriptor& descriptor);
+    x86::VmxStatus invvpid(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor);
+
+    x86::VmxStatus rdmsr(x86::Msr msr, uint64_t& value) const;
+    x86::VmxStatus wrmsr(x86::Msr msr, uint64_t value);
+    x86::VmxStatus xgetbv(uint32_t index, uint64_t& value) const;
+    x86::VmxStatus xsetbv(uint32_t index, uint64_t value);
+    uint64_t read_cr0() const { return root_.cr0; }
+    uint64_t read_cr3() const { return root_.cr3; }
+    uint64_t read_cr4() const { return root_.cr4; }
+    x86::VmxStatus write_cr0(uint64_t value);
+    x86::VmxStatus write_cr4(uint64_t value);
+    x86::CpuidResult cpuid(uint32_t leaf, uint32_t subleaf) const;
+    uint64_t rdtsc() const { return msrs_.tsc(); }
+
+    x86::DescriptorTable sgdt() const { return root_.gdtr; }
+    x86::DescriptorTable sidt() const { return root_.idtr; }
+    uint16_t selector(x86::SegmentRegister segment) const { return root_.segment(segment).selector; }
+    uint64_t segment_base(x86::SegmentRegister segment) const { return root_.segment(segment).base; }
+
+    // What the last VM exit has loaded from the host-state area, and root operation has changed since.
+    const RootState& host_state() const { return root_; }
+    // The check that the last VM entry failed; nothing after one that succeeded.
+    const std::optional<EntryFailure>& last_entry_failure() const { return entry_failure_; }
+    // SDM Vol. 3C "VMX Aborts" (28.7): not 0 after one. The processor is then shut down: each VM entry gives
+    // #DF.
+    uint32_t vmx_abort() const { return vmx_abort_; }
+
+    // The platform around the processor. An interrupt that is raised becomes a VM exit, goes to the guest
+    // (without external-interrupt exiting), or waits for take_interrupt().
+    void raise_interrupt(uint8_t vector) { events_.raise_interrupt(vector); }
+    void raise_nmi() { events_.raise_nmi(); }
+    // One shot: raises the vector when rdtsc() reaches tsc, in root and in non-root operation.
+    void set_host_timer(uint64_t tsc, uint8_t vector) { events_.set_timer(tsc, vector); }
+    // Root operation acknowledges an interrupt, as it would by taking it with RFLAGS.IF set.
+    std::optional<uint8_t> take_interrupt();
+    // HLT in root operation: lets time pass until an interrupt is pending. False when none will ever be.
+    bool idle_until_interrupt();
+    // From any thread: the guest exits at an instruction boundary soon, by an external interrupt with vector
+    // HostEvents::kRequestVector (or an INIT signal, if the guest takes external interrupts itself).
+    void request_exit();
+    // Whether the last guest ended in HLT with nothing left that could wake it; the exit is INIT_SIGNAL.
+    bool stalled() const { return events_.stalled(); }
+
+    Engine& engine() { return *engine_; }
+    Mmu& mmu() { return *mmu_; }
+
+  private:
+    VmxProcessor(HostMemory& memory, std::unique_ptr<Mmu> mmu, std::unique_ptr<Engine> engine);
+
+    x86::VmxStatus vmread_unusual(x86::VmcsField field, uint64_t& value);
+
+    // vm_entry.cc
+    x86::VmxStatus enter(Gprs& gprs, bool launch);
+    CheckGroups groups_to_check(const Vmcs& vmcs) const;
+    bool is_rip_fine(const Vmcs& vmcs) const;
+    std::optional<x86::VmInstructionError> check_controls_and_host(EntryChecker& checker, CheckGroups groups);
+    x86::VmxStatus fail_entry(Vmcs& vmcs, x86::ExitReason reason, uint64_t qualification);
+    bool load_guest(Vmcs& vmcs);
+    void load_efer(const Vmcs& vmcs, LiveMask loaded);
+    bool load_paging(const Vmcs& vmcs, LiveMask loaded);
+    void load_translation(const Vmcs& vmcs);
+    void load_nonregister_state(const Vmcs& vmcs);
+
+    // vm_exit.cc
+    void leave(Vmcs& vmcs, const ExitRecord& record);
+    void record_exit(Vmcs& vmcs, const ExitRecord& record);
+    void save_guest(Vmcs& vmcs, const ExitRecord& record);
+    void load_host(const Vmcs& vmcs);
+    void load_host_segments(const Vmcs& vmcs);
+    void abort(Vmcs& vmcs, uint32_t indicator);
+
+    // msr_areas.cc; the result is the number of the entry that failed, counted from 1, or 0
+    uint32_t load_msrs(Hpa area, uint32_t count, World world);
+    uint32_t store_msrs(Hpa area, uint32_t count);
+    uint32_t load_entry_msrs(const Vmcs& vmcs);
+
+    HostMemory* memory_;
+    RootState root_;
+    std::unique_ptr<Mmu> mmu_;
+    std::unique_ptr<Engine> engine_;
+    HostEvents events_;
+    VmxOperation operation_;
+    MsrUnit msrs_;
+    GuestState guest_;
+    NonRoot non_root_;
+    GprResidence gprs_;
+    std::optional<EntryFailure> entry_failure_;
+    uint32_t vmx_abort_ = 0;
+    uint16_t last_vpid_ = 0;  // whose translations the Mmu holds
+};
+
+}  // namespace vtless::sim
