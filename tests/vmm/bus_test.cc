@@ -40,8 +40,8 @@ TEST(PortBus, SplitsAccessesWiderThanTheDevice) {
     bus.attach({0x40, 3}, device);
     EXPECT_EQ(bus.read(0x40, AccessWidth::Dword), 0xff424140u) << "0x43 belongs to nobody";
     bus.write(0x41, AccessWidth::Word, 0xbeef);
-    EXPECT_EQ(device.writes, (std::vector<PortAccess>{{0x41, AccessWidth::Byte, 0xef},
-                                                      {0x42, AccessWidth::Byte, 0xbe}}));
+    EXPECT_EQ(device.writes,
+              (std::vector<PortAccess>{{0x41, AccessWidth::Byte, 0xef}, {0x42, AccessWidth::Byte, 0xbe}}));
 }
 
 TEST(PortBus, CutsValuesToTheWidth) {

@@ -44,10 +44,10 @@ uint32_t AcpiPm::timer() const {
 
 uint32_t AcpiPm::read_port(uint16_t port, AccessWidth) {
     const unsigned offset = port - base_;
-    return offset == kTimer ? timer() : read(offset);
+    return offset == kTimer ? timer() : read_register(offset);
 }
 
-uint8_t AcpiPm::read(unsigned offset) const {
+uint8_t AcpiPm::read_register(unsigned offset) const {
     switch (offset) {
         case kEnable:
             return static_cast<uint8_t>(enable_);
@@ -67,10 +67,10 @@ uint8_t AcpiPm::read(unsigned offset) const {
 }
 
 void AcpiPm::write_port(uint16_t port, AccessWidth, uint32_t value) {
-    write(static_cast<unsigned>(port - base_), static_cast<uint8_t>(value));
+    write_register(static_cast<unsigned>(port - base_), static_cast<uint8_t>(value));
 }
 
-void AcpiPm::write(unsigned offset, uint8_t value) {
+void AcpiPm::write_register(unsigned offset, uint8_t value) {
     switch (offset) {
         case kEnable:
             enable_ = static_cast<uint16_t>((enable_ & 0xff00) | value);

@@ -24,8 +24,8 @@ class AcpiPm final : public PciFunction, public PortDevice {
 
   private:
     void written() override;
-    uint8_t read(unsigned offset) const;
-    void write(unsigned offset, uint8_t value);
+    uint8_t read_register(unsigned offset) const;
+    void write_register(unsigned offset, uint8_t value);
     uint32_t timer() const;
 
     const Clock& clock_;

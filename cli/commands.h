@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The subcommands of `vtless`. Each describes itself to the parser and returns what runs it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+namespace vtless::cli {
+
+// Exit statuses. A guest that writes v to the debug exit port gives (v << 1) | 1.
+inline constexpr int kEndedAsAsked = 0;
+inline constexpr int kDifferent = 1;  // vtless trace diff
+inline constexpr int kBadInput = 2;
+inline constexpr int kGuestFailed = 3;
+
+using Command = std::function<int()>;
+
+Command add_run_command(CLI::App& app);
+Command add_trace_diff_command(CLI::App& trace);
+Command add_doctor_command(CLI::App& app);
+
+}  // namespace vtless::cli

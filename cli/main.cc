@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <map>
+#include <string>
+
+#include "cli/commands.h"
+
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples:
+  vtless run --bios /usr/share/seabios/bios-256k.bin --stats text
+      boot PC firmware from the reset vector and show its VM exits
+  vtless run --kernel vmlinuz --initrd initrd.cpio --append "console=ttyS0" --memory 512M
+      boot Linux through the 64-bit boot protocol; its console is on standard output
+  vtless run --flat guest.bin --load 0x8000 --entry 0x8000 --max-exits 1000
+      run a small real-mode program
+  vtless run --bios bios.bin --trace a.txt && vtless trace diff a.txt b.txt
+      record every exit; find the first one in which two runs differ
+  vtless doctor
+      say what this machine's backends can do
+
+Exit status:
+  0         the guest ended as asked (or a limit was reached)
+  (v<<1)|1  the guest wrote the byte v to the debug exit port 0xf4
+  1         vtless trace diff: the traces differ
+  2         the command line or an input file is not usable; the message says why
+  3         the guest failed: triple fault, VM-entry failure, dead lock; the state follows
+)";
+
+// CLI11's own statuses are replaced by ours.
+int parse(CLI::App& app, int argc, char** argv) {
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? vtless::cli::kEndedAsAsked : vtless::cli::kBadInput;
+    }
+    return -1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app(
+        "vtless: hardware virtualization without the hardware.\n"
+        "Runs guests through a real VMX backend on a simulated VMX processor, and counts every VM exit.",
+        "vtless");
+    app.footer(kFooter);
+    app.set_version_flag("--version", "vtless " VTLESS_VERSION);
+    app.require_subcommand(1);
+
+    std::map<const CLI::App*, vtless::cli::Command> commands;
+    auto* run = app.add_subcommand("run", "Run a guest: firmware, a Linux kernel or a flat binary");
+    commands[run] = vtless::cli::add_run_command(*run);
+    auto* trace = app.add_subcommand("trace", "Work with traces that `vtless run --trace` has written");
+    trace->require_subcommand(1);
+    auto* diff = trace->add_subcommand("diff", "Show the first exit in which two traces differ");
+    commands[diff] = vtless::cli::add_trace_diff_command(*diff);
+    auto* doctor = app.add_subcommand("doctor", "Report the engine, KVM, and what each backend can do");
+    commands[doctor] = vtless::cli::add_doctor_command(*doctor);
+
+    if (const int status = parse(app, argc, argv); status >= 0) return status;
+    for (const auto& [subcommand, command] : commands) {
+        if (subcommand->parsed()) return command();
+    }
+    return vtless::cli::kBadInput;
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/commands.h"
+#include "vmm/guest_run.h"
+#include "vmm/loaders/image_file.h"
+#include "vmm/statistics.h"
+
+namespace vtless::cli {
+
+namespace {
+
+// As typed; everything is checked and converted in one place below.
+struct RunOptions {
+    std::string bios;
+    std::string flat;
+    std::string load;
+    std::string entry;
+    std::string kernel;
+    std::string initrd;
+    std::string append;
+    std::string memory = "128M";
+    std::string max_exits;
+    std::string max_cycles;
+    std::string until;
+    std::string stats;
+    std::string debug_console = "-";
+    std::string serial = "-";
+    std::string trace;
+};
+
+int complain(const std::string& message) {
+    fmt::print(stderr, "vtless: {}\n", message);
+    return kBadInput;
+}
+
+// Sets target from text unless that is empty.
+vmm::Result<void> take_number(const char* option, const std::string& text, uint64_t& target) {
+    if (text.empty()) return {};
+    const auto value = vmm::parse_number(text);
+    if (!value) return vmm::fail("{}: {}", option, value.error().message);
+    target = *value;
+    return {};
+}
+
+vmm::Result<void> choose_guest(const RunOptions& options, vmm::GuestRunConfig& config) {
+    const int guests = !options.bios.empty() + !options.flat.empty() + !options.kernel.empty();
+    if (guests != 1) {
+        return vmm::fail("name one guest: --bios FILE, --flat FILE or --kernel FILE ({} given)", guests);
+    }
+    if (options.kernel.empty() && !(options.initrd.empty() && options.append.empty())) {
+        return vmm::fail("--initrd and --append belong to --kernel");
+    }
+    if (options.flat.empty() && !(options.load.empty() && options.entry.empty())) {
+        return vmm::fail("--load and --entry belong to --flat");
+    }
+    if (!options.bios.empty()) config.guest = vmm::FirmwareGuest{options.bios};
+    if (!options.kernel.empty()) {
+        config.guest = vmm::LinuxGuest{options.kernel, options.initrd, options.append};
+    }
+    if (options.flat.empty()) return {};
+    if (options.load.empty() || options.entry.empty()) {
+        return vmm::fail("--flat needs --load GPA and --entry GPA: where its bytes go and where it starts");
+    }
+    uint64_t load = 0;
+    uint64_t entry = 0;
+    if (auto done = take_number("--load", options.load, load); !done) return done;
+    if (auto done = take_number("--entry", options.entry, entry); !done) return done;
+    config.guest = vmm::FlatGuest{options.flat, Gpa(load), Gpa(entry)};
+    return {};
+}
+
+vmm::Result<vmm::GuestRunConfig> configure(const RunOptions& options) {
+    vmm::GuestRunConfig config;
+    if (auto done = choose_guest(options, config); !done) return Unexpected(done.error());
+    const auto memory = vmm::parse_size(options.memory);
+    if (!memory) return vmm::fail("--memory: {}", memory.error().message);
+    config.memory = *memory;
+    if (auto done = take_number("--max-exits", options.max_exits, config.limits.max_exits); !done) {
+        return Unexpected(done.error());
+    }
+    if (auto done = take_number("--max-cycles", options.max_cycles, config.limits.max_cycles); !done) {
+        return Unexpected(done.error());
+    }
+    config.until = options.until;
+    config.debug_console = options.debug_console;
+    config.serial = options.serial;
+    config.trace = options.trace;
+    return config;
+}
+
+int status_of(const vmm::GuestRunResult& result, const RunOptions& options) {
+    using Kind = vmm::Outcome::Kind;
+    if (result.outcome.kind == Kind::DebugExit) return (result.outcome.request.value << 1 | 1) & 0xff;
+    if (result.outcome.guest_failed()) return kGuestFailed;
+    // Ended well, but not in the way that was asked for.
+    const bool text_missing = !options.until.empty() && result.outcome.kind != Kind::TextSeen;
+    return text_missing ? kGuestFailed : kEndedAsAsked;
+}
+
+void report(const vmm::GuestRunResult& result, const RunOptions& options, int status) {
+    std::string text = vmm::describe(result.outcome);
+    if (!options.until.empty() && result.outcome.kind != vmm::Outcome::Kind::TextSeen) {
+        text += fmt::format("; it never printed \"{}\"", options.until);
+    }
+    if (options.stats == "text") fmt::print("\n{}", vmm::text_report(result.statistics, {text, status}));
+    if (options.stats == "json") fmt::print("{}", vmm::json_report(result.statistics, {text, status}));
+    if (options.stats.empty() || status == kGuestFailed) {
+        fmt::print(stderr, "vtless: {}; {} exits, {} cycles\n", text, result.statistics.total_exits(),
+                   result.statistics.cycles);
+    }
+    if (result.outcome.guest_failed()) fmt::print(stderr, "{}", result.state);
+}
+
+int run(const RunOptions& options) {
+    const auto config = configure(options);
+    if (!config) return complain(config.error().message);
+    const auto result = vmm::run_guest(*config);
+    if (!result) return complain(result.error().message);
+    const int status = status_of(*result, options);
+    report(*result, options, status);
+    return status;
+}
+
+constexpr const char* kFooter = R"(
+Firmware (--bios) ends by itself: told to wait no time when there is nothing to boot, it resets the machine,
+and a reset ends the run with status 0. So do powering off, HLT with interrupts off, and --until.
+
+Time in the guest is simulated cycles, 1000 a microsecond: the same in every run, however busy the host is.
+)";
+
+}  // namespace
+
+Command add_run_command(CLI::App& app) {
+    auto options = std::make_shared<RunOptions>();
+    app.add_option("--bios", options->bios, "PC firmware image, started at the reset vector")
+        ->type_name("FILE");
+    app.add_option("--flat", options->flat, "Flat binary, started in real mode")->type_name("FILE");
+    app.add_option("--load", options->load, "Address of the flat binary")->type_name("GPA");
+    app.add_option("--entry", options->entry, "Where it starts, below 1 MiB")->type_name("GPA");
+    app.add_option("--kernel", options->kernel, "Linux bzImage, 64-bit boot protocol")->type_name("FILE");
+    app.add_option("--initrd", options->initrd, "Its initial RAM disk")->type_name("FILE");
+    app.add_option("--append", options->append, "Its command line")->type_name("ARGS");
+    app.add_option("--memory", options->memory, "Guest memory, like 512M or 2G")
+        ->type_name("SIZE")
+        ->capture_default_str();
+    app.add_option("--max-exits", options->max_exits, "Stop after N exits")->type_name("N");
+    app.add_option("--max-cycles", options->max_cycles, "Stop after N simulated cycles")->type_name("N");
+    app.add_option(
+           "--until", options->until,
+           "Stop when the debug console or the serial port has printed TEXT; status 3 if the run ends "
+           "without it")
+        ->type_name("TEXT");
+    app.add_option("--stats", options->stats, "Count and time every exit: a table, or one line of JSON, last")
+        ->check(CLI::IsMember({"text", "json"}));
+    app.add_option("--debugcon", options->debug_console, "Where the debug console (port 0x402) goes")
+        ->type_name("FILE|-")
+        ->capture_default_str();
+    app.add_option("--serial", options->serial, "Where the serial port (0x3f8) goes")
+        ->type_name("FILE|-")
+        ->capture_default_str();
+    app.add_option("--trace", options->trace, "Write a line for each exit")->type_name("FILE");
+    app.footer(kFooter);
+    return [options] { return run(*options); };
+}
+
+}  // namespace vtless::cli
