@@ -58,6 +58,7 @@ class Machine {
     static constexpr uint64_t kTables = 0x20'0000;  // of paging, in IA-32e mode
     static constexpr uint64_t kHole = 0x40'0000;    // 2 MiB that are not mapped, in IA-32e mode
 
+    Machine(const Machine&) = delete;  // the parts point at each other
     explicit Machine(Mode mode, unsigned cpl = 0) : memory(make()), mmu(memory) { start(mode, cpl); }
 
     template <class T>
