@@ -66,9 +66,14 @@ class VmxProcessor {
     x86::VmxStatus xgetbv(uint32_t index, uint64_t& value) const;
     x86::VmxStatus xsetbv(uint32_t index, uint64_t value);
     uint64_t read_cr0() const { return root_.cr0; }
+    uint64_t read_cr2() const { return engine_->state().cr2(); }  // shared with the guest, as on silicon
     uint64_t read_cr3() const { return root_.cr3; }
     uint64_t read_cr4() const { return root_.cr4; }
     x86::VmxStatus write_cr0(uint64_t value);
+    x86::VmxStatus write_cr2(uint64_t value) {
+        engine_->edit_state().set_cr2(value);
+        return x86::VmxStatus::succeed();
+    }
     x86::VmxStatus write_cr4(uint64_t value);
     x86::CpuidResult cpuid(uint32_t leaf, uint32_t subleaf) const;
     uint64_t rdtsc() const { return msrs_.tsc(); }
