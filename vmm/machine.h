@@ -52,7 +52,7 @@ class Machine {
         if (auto reached = check_limits(limits)) return reached;
         if (auto failed = prepare_entry(limits)) return failed;
         const auto entry = HostClock::now();
-        const Result<VmExit> exit = cpu_.run();
+        const VCpuResult<VmExit> exit = cpu_.run();
         const auto left = HostClock::now();
         if (!exit) return Outcome::backend_error(exit.error());
 
@@ -89,17 +89,19 @@ class Machine {
             } else {
                 ++statistics_.interrupts;
             }
+        } else {
+            cpu_.cancel_interrupt_window();
         }
         cpu_.set_timer(std::min(board_.next_event(), limits.max_cycles));
         return std::nullopt;
     }
 
     std::optional<Outcome> handle(const VmExit& exit, const RunLimits& limits) {
-        Result<void> completed;
+        VCpuResult<void> completed;
         switch (exit.kind()) {
             case ExitKind::IoRead: {
                 const auto& io = exit.get<VmExit::IoRead>();
-                completed = cpu_.complete_read(board_.ports().read(io.port, io.width));
+                completed = cpu_.complete_port_read(board_.ports().read(io.port, io.width));
                 break;
             }
             case ExitKind::IoWrite: {
@@ -109,7 +111,7 @@ class Machine {
             }
             case ExitKind::MmioRead: {
                 const auto& mmio = exit.get<VmExit::MmioRead>();
-                completed = cpu_.complete_read(board_.mmio().read(mmio.addr, mmio.width));
+                completed = cpu_.complete_mmio_read(board_.mmio().read(mmio.addr, mmio.width));
                 break;
             }
             case ExitKind::MmioWrite: {
@@ -146,14 +148,14 @@ class Machine {
         return ended_by_guest();
     }
 
-    Result<void> read_msr(const VmExit::SysRegRead& access) {
+    VCpuResult<void> read_msr(const VmExit::SysRegRead& access) {
         const auto value = board_.msrs().read(static_cast<uint32_t>(access.addr));
         return value ? cpu_.complete_msr_read(*value) : cpu_.fault_msr();
     }
 
-    Result<void> write_msr(const VmExit::SysRegWrite& access) {
+    VCpuResult<void> write_msr(const VmExit::SysRegWrite& access) {
         const bool known = board_.msrs().write(static_cast<uint32_t>(access.addr), access.value);
-        return known ? cpu_.complete_msr_write() : cpu_.fault_msr();
+        return known ? VCpuResult<void>() : cpu_.fault_msr();
     }
 
     // HLT: device time goes on until an interrupt comes.

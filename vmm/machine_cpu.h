@@ -12,25 +12,31 @@
 
 namespace vtless::vmm {
 
+// The result of a virtual CPU's operation; plain Result is this folder's own.
+template <class T>
+using VCpuResult = vtless::Result<T>;
+
 // run: until an exit. The complete_ functions answer the exit that run returned last: a port or MMIO read, an
-// MSR read, an MSR write; fault_msr is #GP(0) for either of the last two.
+// MSR read; fault_msr is #GP(0) for that or for an MSR write.
 // set_timer: from this cycle on an ExternalInterrupt exit comes at the next instruction boundary.
 // idle_until: the processor stands halted until then.
 // interruptible: whether an external interrupt injected now is delivered at the next entry.
-// request_interrupt_window: run returns, with Nothing, as soon as the guest is interruptible.
+// request_interrupt_window: run returns, with Nothing, as soon as the guest is interruptible, until
+// cancelled.
 template <class C>
 concept MachineCpu = requires(C& cpu, uint64_t value, uint8_t vector) {
-    { cpu.run() } -> std::same_as<Result<VmExit>>;
-    { cpu.complete_read(value) } -> std::same_as<Result<void>>;
-    { cpu.complete_msr_read(value) } -> std::same_as<Result<void>>;
-    { cpu.complete_msr_write() } -> std::same_as<Result<void>>;
-    { cpu.fault_msr() } -> std::same_as<Result<void>>;
+    { cpu.run() } -> std::same_as<VCpuResult<VmExit>>;
+    { cpu.complete_port_read(value) } -> std::same_as<VCpuResult<void>>;
+    { cpu.complete_mmio_read(value) } -> std::same_as<VCpuResult<void>>;
+    { cpu.complete_msr_read(value) } -> std::same_as<VCpuResult<void>>;
+    { cpu.fault_msr() } -> std::same_as<VCpuResult<void>>;
     {cpu.set_hypercall_result(value)};
     {cpu.set_timer(value)};
     {cpu.idle_until(value)};
     { cpu.interruptible() } -> std::same_as<bool>;
-    { cpu.inject_interrupt(vector) } -> std::same_as<Result<void>>;
+    { cpu.inject_interrupt(vector) } -> std::same_as<VCpuResult<void>>;
     {cpu.request_interrupt_window()};
+    {cpu.cancel_interrupt_window()};
     { cpu.cycles() } -> std::same_as<uint64_t>;
     { cpu.instructions() } -> std::same_as<uint64_t>;
     { cpu.exit_registers() } -> std::same_as<ExitRegisters>;

@@ -69,6 +69,7 @@ std::string describe(const ProcessorState& state) {
     fmt::format_to(out, "GDTR base {:016x} limit {:04x}  IDTR base {:016x} limit {:04x}\n", state.gdtr.base,
                    state.gdtr.limit, state.idtr.base, state.idtr.limit);
     for (const auto& [name, value] : state.exit_information) fmt::format_to(out, "{} {:#x}\n", name, value);
+    if (!state.note.empty()) fmt::format_to(out, "{}\n", state.note);
     if (state.code.empty()) {
         text += "code at CS:RIP cannot be fetched\n";
     } else {

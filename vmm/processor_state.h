@@ -27,6 +27,7 @@ struct ProcessorState {
     x86::DescriptorTable idtr;
     // The exit's fields by the SDM's names.
     std::vector<std::pair<std::string, uint64_t>> exit_information;
+    std::string note;           // more about the exit, for people; may be empty
     std::vector<uint8_t> code;  // at CS:RIP, as many as can be fetched up to 16
 };
 

@@ -12,7 +12,7 @@ namespace vtless::vmm {
 // A processor that plays exits from a list; each run takes 100 cycles and 10 instructions.
 class ScriptedCpu {
   public:
-    Result<VmExit> run() {
+    VCpuResult<VmExit> run() {
         cycles_ += 100;
         instructions_ += 10;
         // Like hardware: the timer comes first when it is due, and ends an endless loop.
@@ -25,19 +25,28 @@ class ScriptedCpu {
             window_wanted = false;
             return VmExit(VmExit::Nothing{});
         }
-        if (next == script.size()) return fail(VCpuErrc::Backend, 42);
+        if (next == script.size()) return vtless::fail(VCpuErrc::Backend, 42);
         return script[next++];
     }
-    Result<void> complete_read(uint64_t value) { return completed.push_back(value), Result<void>(); }
-    Result<void> complete_msr_read(uint64_t value) { return completed.push_back(value), Result<void>(); }
-    Result<void> complete_msr_write() { return ++msr_writes, Result<void>(); }
-    Result<void> fault_msr() { return ++msr_faults, Result<void>(); }
+    VCpuResult<void> complete_port_read(uint64_t value) {
+        return completed.push_back(value), VCpuResult<void>();
+    }
+    VCpuResult<void> complete_mmio_read(uint64_t value) {
+        return completed.push_back(value), VCpuResult<void>();
+    }
+    VCpuResult<void> complete_msr_read(uint64_t value) {
+        return completed.push_back(value), VCpuResult<void>();
+    }
+    VCpuResult<void> fault_msr() { return ++msr_faults, VCpuResult<void>(); }
     void set_hypercall_result(uint64_t value) { completed.push_back(value); }
     void set_timer(uint64_t cycles) { timer = cycles; }
     void idle_until(uint64_t cycles) { cycles_ = cycles; }
     bool interruptible() const { return (registers.rflags & 0x200) != 0; }
-    Result<void> inject_interrupt(uint8_t vector) { return injected.push_back(vector), Result<void>(); }
+    VCpuResult<void> inject_interrupt(uint8_t vector) {
+        return injected.push_back(vector), VCpuResult<void>();
+    }
     void request_interrupt_window() { window_wanted = true; }
+    void cancel_interrupt_window() { window_wanted = false; }
     uint64_t cycles() const { return cycles_; }
     uint64_t instructions() const { return instructions_; }
     ExitRegisters exit_registers() const { return registers; }
@@ -48,7 +57,6 @@ class ScriptedCpu {
     ExitRegisters registers;
     std::vector<uint64_t> completed;
     std::vector<unsigned> injected;
-    unsigned msr_writes = 0;
     unsigned msr_faults = 0;
     bool window_wanted = false;
     unsigned runs_until_interruptible = 0;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// The MachineCpu that a bound VCpu over VmxVCpu<sim::VmxProcessor> makes, plain or under a Recorder.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "isa/x86/exit_reason.h"
+#include "isa/x86/rflags.h"
+#include "isa/x86/vmcs_field.h"
+#include "isa/x86/vmx_controls.h"
+#include "sim/vmx/vmx_processor.h"
+#include "vcpu/vcpu.h"
+#include "vcpu/vmx/vmx_vcpu.h"
+#include "vmm/machine_cpu.h"
+
+namespace vtless::vmm {
+
+using SimVmxVCpu = vmx::VmxVCpu<sim::VmxProcessor>;
+
+// The registers that digests and traces read at each exit.
+inline ExitRegisters read_exit_registers(SimVmxVCpu& arch) {
+    using x86::VmcsField;
+    ExitRegisters registers;
+    for (unsigned i = 0; i < x86::kGprCount; ++i) registers.gprs[i] = arch.get_gpr(i).value();
+    registers.rip = arch.read_field(VmcsField::GUEST_RIP);
+    registers.rflags = arch.read_field(VmcsField::GUEST_RFLAGS);
+    registers.cr0 = arch.read_field(VmcsField::GUEST_CR0);
+    registers.cr3 = arch.read_field(VmcsField::GUEST_CR3);
+    registers.cr4 = arch.read_field(VmcsField::GUEST_CR4);
+    return registers;
+}
+
+ProcessorState read_processor_state(SimVmxVCpu& arch, const sim::VmxProcessor& processor);
+
+// A is SimVmxVCpu or a Recorder around it. The vCPU is Ready; both outlive this.
+template <class A>
+class VmxMachineCpu {
+  public:
+    VmxMachineCpu(VCpu<A>& vcpu, sim::VmxProcessor& processor) : vcpu_(vcpu), processor_(processor) {}
+
+    VCpuResult<VmExit> run() { return vcpu_.run(); }
+
+    VCpuResult<void> complete_port_read(uint64_t value) { return arch().complete_io_read(value); }
+    VCpuResult<void> complete_mmio_read(uint64_t value) { return arch().complete_mmio_read(value); }
+    VCpuResult<void> complete_msr_read(uint64_t value) { return arch().complete_sysreg_read(value); }
+    VCpuResult<void> fault_msr() { return arch().fail_sysreg_access(); }
+    void set_hypercall_result(uint64_t value) { arch().set_return_value(value); }
+
+    void set_timer(uint64_t cycles) { processor_.set_host_timer(cycles, kTimerVector); }
+    void idle_until(uint64_t target) {
+        if (target > cycles()) processor_.engine().add_cycles(target - cycles());
+    }
+
+    // The shadow of STI and MOV SS is left to the backend's queue: it holds for one instruction.
+    bool interruptible() {
+        const bool flag = (arch().read_field(x86::VmcsField::GUEST_RFLAGS) & x86::rflags::IF) != 0;
+        return flag && !arch().has_waiting_events();
+    }
+    VCpuResult<void> inject_interrupt(uint8_t vector) {
+        close_window();
+        return vcpu_.inject_interrupt(vector);
+    }
+    // The backend opens windows for events that it holds; this one is the VMM's own.
+    void request_interrupt_window() {
+        set_window(arch().controls().primary.with(x86::PrimaryControls::INTERRUPT_WINDOW_EXITING));
+        window_open_ = true;
+    }
+    void cancel_interrupt_window() { close_window(); }
+
+    uint64_t cycles() const { return processor_.engine().cycles(); }
+    uint64_t instructions() const { return processor_.engine().instructions(); }
+    ExitRegisters exit_registers() { return read_exit_registers(arch()); }
+    ProcessorState processor_state() { return read_processor_state(arch(), processor_); }
+
+  private:
+    static constexpr uint8_t kTimerVector = 0x20;  // of the host; the guest never sees it
+
+    SimVmxVCpu& arch() {
+        if constexpr (std::is_same_v<A, SimVmxVCpu>) {
+            return vcpu_.get_arch_vcpu();
+        } else {
+            return vcpu_.get_arch_vcpu().inner();
+        }
+    }
+    void set_window(x86::PrimaryControls controls) {
+        arch().write_field(x86::VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, controls.raw);
+    }
+    void close_window() {
+        if (window_open_) set_window(arch().controls().primary);
+        window_open_ = false;
+    }
+
+    VCpu<A>& vcpu_;
+    sim::VmxProcessor& processor_;
+    bool window_open_ = false;
+};
+
+}  // namespace vtless::vmm
