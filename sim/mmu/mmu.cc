@@ -36,6 +36,8 @@ void Mmu::set_paging(const PagingState& paging) {
     paging_features_.page_1g = config_.guest_1g_pages;
     paging_features_.nxe = (paging.efer & x86::efer::NXE) != 0;
     paging_features_.pse = (paging.cr4 & x86::cr4::PSE) != 0;
+    linear_bits_ = 32;
+    if ((paging.efer & x86::efer::LMA) != 0) linear_bits_ = (paging.cr4 & x86::cr4::LA57) != 0 ? 57 : 48;
 }
 
 void Mmu::set_ept(std::optional<uint64_t> eptp) {
@@ -45,26 +47,22 @@ void Mmu::set_ept(std::optional<uint64_t> eptp) {
     flush_all();
 }
 
-unsigned Mmu::linear_address_bits() const {
-    if ((paging_.efer & x86::efer::LMA) == 0) return 32;
-    return (paging_.cr4 & x86::cr4::LA57) != 0 ? 57 : 48;
+// False when the address is not canonical.
+inline bool Mmu::canonicalize(Gva& gva) const {
+    if (linear_bits_ != 32) return is_canonical(gva.value(), linear_bits_);
+    gva = Gva(gva.value() & 0xffffffff);
+    return true;
 }
 
-MmuFault Mmu::normalize(Gva& gva) const {
-    const unsigned bits = linear_address_bits();
-    if (bits == 32) {
-        gva = Gva(gva.value() & 0xffffffff);
-    } else if (!is_canonical(gva.value(), bits)) {
-        MmuFault fault;
-        fault.kind = MmuFault::Kind::NonCanonical;
-        fault.gva = gva;
-        return fault;
-    }
-    return {};
+MmuFault Mmu::non_canonical(Gva gva) {
+    MmuFault fault;
+    fault.kind = MmuFault::Kind::NonCanonical;
+    fault.gva = gva;
+    return fault;
 }
 
 // Whether the cached answer permits the access without a walk.
-bool Mmu::suffices(const TlbEntry& entry, Access access) const {
+inline bool Mmu::suffices(const TlbEntry& entry, Access access) const {
     static constexpr uint64_t kNeeded[] = {TlbEntry::kEptRead,
                                            TlbEntry::kEptWrite | TlbEntry::kDirty | TlbEntry::kEptDirty,
                                            TlbEntry::kEptExecute};
@@ -85,11 +83,19 @@ void Mmu::answer(const TlbEntry& entry, Gva gva, Access access, Translation& out
 }
 
 MmuFault Mmu::translate(Gva gva, Access access, Translation& out) {
-    if (const MmuFault fault = normalize(gva)) return fault;
+    if (!canonicalize(gva)) return non_canonical(gva);
     const TlbEntry* hit = tlb_.find(gva.frame_number());
     if (hit == nullptr || !suffices(*hit, access)) return walk_and_cache(gva, access, out);
     answer(*hit, gva, access, out);
     return {};
+}
+
+// Where the bytes are, if they lie in one page of RAM that needs no walk; else nullptr.
+inline uint8_t* Mmu::cached_bytes(Gva gva, size_t bytes, Access access) const {
+    if (gva.page_offset() + bytes > HostMemory::kFrameSize || !canonicalize(gva)) return nullptr;
+    const TlbEntry* hit = tlb_.find(gva.frame_number());
+    if (hit == nullptr || !hit->has(TlbEntry::kBacked) || !suffices(*hit, access)) return nullptr;
+    return memory_->base() + (hit->hpa_page() | gva.page_offset());
 }
 
 MmuFault Mmu::walk_and_cache(Gva gva, Access access, Translation& out) {
@@ -109,7 +115,7 @@ MmuFault Mmu::walk_and_cache(Gva gva, Access access, Translation& out) {
 }
 
 MmuFault Mmu::probe(Gva gva, Access access, Translation& out) const {
-    if (const MmuFault fault = normalize(gva)) return fault;
+    if (!canonicalize(gva)) return non_canonical(gva);
     Walker walker(*this, Walker::Update::No);
     TlbEntry entry;
     if (const MmuFault fault = walker.linear(gva, access, entry)) return fault;
@@ -144,6 +150,10 @@ MmuFault Mmu::translate_span(Gva gva, size_t bytes, Access access, Span& out) {
 }
 
 MmuFault Mmu::read(Gva gva, std::span<std::byte> bytes, Access access) {
+    if (const uint8_t* cached = cached_bytes(gva, bytes.size(), access)) {
+        std::memcpy(bytes.data(), cached, bytes.size());
+        return {};
+    }
     Span span;
     if (const MmuFault fault = translate_span(gva, bytes.size(), access, span)) return fault;
     move_halves(span.first, span.second, span.first_bytes, bytes.size(), *memory_,
@@ -158,6 +168,11 @@ MmuFault Mmu::read(Gva gva, std::span<std::byte> bytes, Access access) {
 }
 
 MmuFault Mmu::write(Gva gva, std::span<const std::byte> bytes, Access access) {
+    if (uint8_t* cached = cached_bytes(gva, bytes.size(), access)) {
+        memory_->note_write(Hpa(static_cast<uint64_t>(cached - memory_->base())), bytes.size());
+        std::memcpy(cached, bytes.data(), bytes.size());
+        return {};
+    }
     Span span;
     if (const MmuFault fault = translate_span(gva, bytes.size(), access, span)) return fault;
     move_halves(span.first, span.second, span.first_bytes, bytes.size(), *memory_,
@@ -211,7 +226,7 @@ void Mmu::flush_non_global() {
 }
 
 void Mmu::flush_page(Gva gva) {
-    if (!normalize(gva)) tlb_.flush_page(gva.frame_number());
+    if (canonicalize(gva)) tlb_.flush_page(gva.frame_number());
     ++generation_;
 }
 

@@ -43,7 +43,7 @@ class Mmu {
     void set_ept(std::optional<uint64_t> eptp);
     std::optional<uint64_t> ept() const { return eptp_; }
     // Width of a canonical linear address: 48 or 57 in IA-32e mode, else 32.
-    unsigned linear_address_bits() const;
+    unsigned linear_address_bits() const { return linear_bits_; }
 
     // Linear addresses outside IA-32e mode are cut to 32 bits.
     MmuFault translate(Gva gva, Access access, Translation& out);
@@ -96,9 +96,11 @@ class Mmu {
         Translation second;
     };
 
-    MmuFault normalize(Gva& gva) const;
+    bool canonicalize(Gva& gva) const;
+    static MmuFault non_canonical(Gva gva);
     bool suffices(const TlbEntry& entry, Access access) const;
     void answer(const TlbEntry& entry, Gva gva, Access access, Translation& out) const;
+    uint8_t* cached_bytes(Gva gva, size_t bytes, Access access) const;
     MmuFault walk_and_cache(Gva gva, Access access, Translation& out);
     MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);
 
@@ -106,6 +108,7 @@ class Mmu {
     MmuConfig config_;
     PagingState paging_;
     x86::PagingMode mode_ = x86::PagingMode::NONE;
+    unsigned linear_bits_ = 32;
     GuestProtection protection_;
     x86::PagingFeatures paging_features_;
     x86::EptFeatures ept_features_;

@@ -59,18 +59,6 @@ GuestProtection GuestProtection::of(const PagingState& paging) {
     return result;
 }
 
-// SDM Vol. 3A "Determination of Access Rights" (4.6.1).
-bool GuestProtection::allows(const TlbEntry& entry, Access access) const {
-    if (!paging) return true;
-    const bool user_page = entry.has(TlbEntry::kUser);
-    if (access.user && !user_page) return false;
-    if (access.type == AccessType::Fetch)
-        return entry.has(TlbEntry::kExecutable) && !(smep && !access.user && user_page);
-    if (smap && !access.user && user_page && (access.implicit || !access.ac_flag)) return false;
-    if (access.type == AccessType::Read) return true;
-    return entry.has(TlbEntry::kWritable) || (!access.user && !write_protect);
-}
-
 uint32_t GuestProtection::error_code(Access access, uint32_t cause) const {
     uint32_t code = cause;
     if (access.type == AccessType::Write) code |= x86::page_fault::WR;

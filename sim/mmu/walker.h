@@ -24,9 +24,21 @@ struct GuestProtection {
     bool fetch_in_error_code = false;  // SDM Vol. 3A "Page-Fault Exceptions" (4.7), I/D flag
 
     static GuestProtection of(const PagingState& paging);
-    bool allows(const TlbEntry& entry, Access access) const;
+    inline bool allows(const TlbEntry& entry, Access access) const;
     uint32_t error_code(Access access, uint32_t cause) const;
 };
+
+// SDM Vol. 3A "Determination of Access Rights" (4.6.1).
+inline bool GuestProtection::allows(const TlbEntry& entry, Access access) const {
+    if (!paging) return true;
+    const bool user_page = entry.has(TlbEntry::kUser);
+    if (access.user && !user_page) return false;
+    if (access.type == AccessType::Fetch)
+        return entry.has(TlbEntry::kExecutable) && !(smep && !access.user && user_page);
+    if (smap && !access.user && user_page && (access.implicit || !access.ac_flag)) return false;
+    if (access.type == AccessType::Read) return true;
+    return entry.has(TlbEntry::kWritable) || (!access.user && !write_protect);
+}
 
 // Lives for one walk. Entries are read straight from host memory; accessed and dirty bits are set only with
 // `update`, and only once the guest's paging permits the access, top level first.

@@ -11,7 +11,6 @@ using Qualification = x86::EptViolationQualification;
 using x86::PagingMode;
 
 constexpr uint64_t kGpaOffset = 0x1000'0000;  // guest-physical = host-physical + this
-constexpr uint64_t kAllRights = Qualification::READABLE | Qualification::WRITABLE | Qualification::EXECUTABLE;
 constexpr uint64_t kReadExecute = Qualification::READABLE | Qualification::EXECUTABLE;
 constexpr uint64_t kWalk = Qualification::LINEAR_ADDRESS_VALID;
 constexpr uint64_t kFinal = Qualification::LINEAR_ADDRESS_VALID | Qualification::FINAL_TRANSLATION;
