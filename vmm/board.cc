@@ -40,7 +40,7 @@ Board::Board(BoardConfig config)
 void Board::describe_memory(const MemoryLayout& layout) {
     rtc_.set_memory(layout.below_4g, layout.above_4g);
     fw_cfg_.set_number(FwCfg::kRamSize, layout.below_4g + layout.above_4g, 8);
-    fw_cfg_.set_number(FwCfg::kNoGraphics, 1, 2);
+    fw_cfg_.set_number(FwCfg::kNoGraphics, 0, 2);
     fw_cfg_.set_number(FwCfg::kCpuCount, 1, 2);
     fw_cfg_.set_number(FwCfg::kMaximumCpus, 1, 2);
 

@@ -52,7 +52,7 @@ std::string text_report(const RunStatistics& statistics, const RunEnd& end) {
     for (const auto& [msr, count] : statistics.refused_msrs) {
         fmt::format_to(out, "unknown MSR   {:#x}: #GP, {} times\n", msr, count);
     }
-    fmt::format_to(out, "digest        {:016x}\ntime digest   {:016x}\n", statistics.digest,
+    fmt::format_to(out, "digest        {:016x}\ntime_digest   {:016x}\n", statistics.digest,
                    statistics.time_digest);
     return text;
 }
