@@ -9,4 +9,5 @@ set(VTLESS_SIM_ENGINE_SOURCES
   engine/stepping.cc
   engine/stops.cc
   engine/unicorn.cc
+  engine/version.cc
   time/cycle_costs.cc)
