@@ -23,7 +23,8 @@ struct [[nodiscard]] CpuResult {
         Done,
         Fault,       // `event`; for a #PF `cr2` is the address. Nothing changed, RIP included.
         MmuExit,     // `mmu`: an EPT violation or misconfiguration. Nothing changed.
-        TaskSwitch,  // far transfers: valid so far and now to be done by switch_task(); see `task`
+        TaskSwitch,  // far transfers, IRET: a switch to `task` is due, which in VMX non-root operation is an
+                     // exit
     };
 
     Kind kind = Kind::Done;
