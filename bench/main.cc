@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Runs the benchmarks and prints the table of what they reached.
+#include <benchmark/benchmark.h>
+
+#include <cstdio>
+
+#include "bench/support/versus.h"
+
+int main(int argc, char** argv) {
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    std::printf("\n%s", vtless::bench::summary().c_str());
+    return 0;
+}

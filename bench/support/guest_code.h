@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// The guest code of bench/guests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+// VTLESS_GUEST(name): the code between GUEST(name) and END_GUEST(name), as std::span<const uint8_t>.
+#define VTLESS_DECLARE_GUEST(name)           \
+    extern "C" const uint8_t guest_##name[]; \
+    extern "C" const uint8_t guest_##name##_end[]
+#define VTLESS_GUEST(name) \
+    std::span<const uint8_t>(guest_##name, static_cast<size_t>(guest_##name##_end - guest_##name))
+
+VTLESS_DECLARE_GUEST(blocks_of_3);
+VTLESS_DECLARE_GUEST(blocks_of_10);
+VTLESS_DECLARE_GUEST(blocks_of_66);
+VTLESS_DECLARE_GUEST(loads_and_stores);
+VTLESS_DECLARE_GUEST(calls_and_returns);
