@@ -31,6 +31,22 @@ Shadow shadow_after(std::span<const std::byte> instruction, unsigned id) {
     return Shadow::None;
 }
 
+bool compares(unsigned id) {
+    switch (id) {
+        case X86_INS_CMPSB:
+        case X86_INS_CMPSW:
+        case X86_INS_CMPSD:
+        case X86_INS_CMPSQ:
+        case X86_INS_SCASB:
+        case X86_INS_SCASW:
+        case X86_INS_SCASD:
+        case X86_INS_SCASQ:
+            return true;
+        default:
+            return false;
+    }
+}
+
 bool is_repeated(std::span<const std::byte> instruction, unsigned id) {
     switch (id) {
         case X86_INS_MOVSB:
@@ -120,6 +136,7 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
         if (block.repeats)
             block.count_bytes = decode_stopped_instruction(instruction, block.mode).address_size;
         if (needs_hook(decode_stopped_instruction(instruction, block.mode).id)) block.needs_hooks = true;
+        block.may_end_early = block.repeats && compares(id);
         if (!decoded) break;
     }
 }
@@ -147,6 +164,7 @@ const CodeBlock* CodeMap::find_unique(Hpa at, uint32_t size) const {
 void CodeMap::drop_page(Hpa at) {
     const auto page = pages_.find(at.frame_number());
     if (page == pages_.end()) return;
+    ++version_;
     for (auto& [key, block] : page->second) dropped_.push_back(std::move(block));
     pages_.erase(page);
 }

@@ -26,9 +26,10 @@ struct CodeBlock {
     uint32_t cycles = 0;  // of the whole block
     CodeSize mode = CodeSize::Bits16;
     Shadow shadow_at_end = Shadow::None;
-    bool needs_hooks = false;  // holds an instruction that the engine must stop before
-    bool repeats = false;      // its last instruction is a REP string instruction,
-    uint8_t count_bytes = 0;   // which counts in this many bytes of RCX
+    bool needs_hooks = false;    // holds an instruction that the engine must stop before
+    bool repeats = false;        // its last instruction is a REP string instruction,
+    uint8_t count_bytes = 0;     // which counts in this many bytes of RCX
+    bool may_end_early = false;  // and ends by ZF as well
     std::vector<uint16_t> offsets;
     std::vector<uint16_t> costs;
 
@@ -50,6 +51,8 @@ class CodeMap {
     // The block whatever its mode, or nullptr when there is none or more than one.
     const CodeBlock* find_unique(Hpa at, uint32_t size) const;
     void drop_page(Hpa at);
+    // Changes whenever a block found before may be gone.
+    uint64_t version() const { return version_; }
     void sweep() { dropped_.clear(); }
 
   private:
@@ -60,6 +63,7 @@ class CodeMap {
 
     std::unordered_map<uint64_t, Page> pages_;
     std::vector<std::unique_ptr<CodeBlock>> dropped_;
+    uint64_t version_ = 0;
     size_t disassemblers_[3]{};
     cs_insn* scratch_[3]{};
 };

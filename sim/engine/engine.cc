@@ -171,9 +171,9 @@ void Engine::run_until_stop() {
         ++host_counters_.starts;
         const uc_err error = unicorn_->start(rip_);
         running_ = false;
-        image_loaded_ = false;
         rip_ = unicorn_->read(UC_X86_REG_RIP);
         VTLESS_CHECK(error == UC_ERR_OK || error == UC_ERR_EXCEPTION);
+        if (open_repeat_ != nullptr) settle_repeat(linear_rip());
         if (settle(error == UC_ERR_EXCEPTION)) break;
     }
     if (stepping_) leave_stepping();
@@ -191,12 +191,14 @@ void Engine::prepare_run() {
     } else if (image_loaded_) {
         rip_ = state_.rip();
     }
+    image_loaded_ = false;
     event_ = Event::None;
     decoded_.id = Instruction::None;
     refused_store_ = RefusedStore::None;
     system_call_rip_ = kNever;
     before_last_ = before_rip_;
     last_block_ = nullptr;
+    open_repeat_ = nullptr;
     stepped_ = false;
     update_limit();
 }

@@ -71,6 +71,7 @@ class Engine {
     uint64_t rip() const { return image_loaded_ ? state_.rip() : rip_; }
     void set_rip(uint64_t value);
     uint64_t rflags() const;
+    unsigned cpl() const;
     // All of the state; the first use after a run loads the image (about 80 ns). edit_state() has it loaded
     // back into the processor by the next run. GPRs, RIP and RFLAGS set above are seen here, and vice versa.
     const CpuState& state() const;
@@ -129,6 +130,8 @@ class Engine {
         uint64_t cycles = 0;
         uint64_t count = 0;
         const CodeBlock* block = nullptr;
+        Hpa hpa;
+        uint64_t code_version = 0;
     };
     static constexpr size_t kBlockSlots = 2048;
     // As the cost of a block, sends the hook to its slow path each time.
@@ -199,7 +202,9 @@ class Engine {
     }
     void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
     void resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
-    bool is_empty_repeat(const BlockSlot& slot) const;
+    bool continues_repeat(const BlockSlot& slot) const;
+    bool repeat_count_is_zero(const CodeBlock& block) const;
+    void settle_repeat(uint64_t pc);
     bool interruptible() const;
     void on_new_block(uint64_t pc, uint32_t size);
     void mark_code(Hpa at);
@@ -247,6 +252,8 @@ class Engine {
     const CodeBlock* before_last_ = nullptr;
     const CodeBlock* before_rip_ = nullptr;  // the block that ended right before RIP, if one did
     Shadow given_shadow_ = Shadow::None;
+    const CodeBlock* open_repeat_ = nullptr;  // its last entry may have been the empty one
+    uint64_t open_repeat_pc_ = 0;
 
     bool want_interruptible_ = false;
     std::atomic<bool> exit_requested_ = false;

@@ -27,23 +27,22 @@ void Engine::halt(Event event) {
 
 // Virtual-8086 mode has CPL 3 whatever CS holds, and CS may still hold a real-mode value right after CR0.PE
 // was set: only then is the image worth its cost.
+unsigned Engine::cpl() const {
+    if (image_loaded_) return state_.cpl();
+    const PagingState& paging = mmu_->paging();
+    if ((paging.cr0 & x86::cr0::PE) == 0) return 0;
+    const auto rpl = static_cast<unsigned>(unicorn_->read(UC_X86_REG_CS) & 3);
+    if ((paging.efer & x86::efer::LMA) != 0) return rpl;
+    if ((unicorn_->read(UC_X86_REG_RFLAGS) & x86::rflags::VM) != 0) return 3;
+    if (rpl == 0) return 0;
+    unicorn_->save();
+    return CpuState(unicorn_->image()).cpl();
+}
+
 Access Engine::access_for(AccessType type) const {
-    Access access{type, false, false, false};
-    if ((paging_.cr0 & x86::cr0::PE) == 0) return access;
-    const bool ia32e = (paging_.efer & x86::efer::LMA) != 0;
-    const bool user_selector = (unicorn_->read(UC_X86_REG_CS) & 3) == 3;
-    if (ia32e) {
-        access.user = user_selector;
-    } else {
-        const uint64_t flags = unicorn_->read(UC_X86_REG_RFLAGS);
-        access.user = (flags & x86::rflags::VM) != 0;
-        if (!access.user && user_selector) {
-            unicorn_->save();
-            access.user = CpuState(unicorn_->image()).cpl() == 3;
-        }
-    }
-    if (!access.user && (paging_.cr4 & x86::cr4::SMAP)) {
-        access.ac_flag = (unicorn_->read(UC_X86_REG_RFLAGS) & x86::rflags::AC) != 0;
+    Access access{type, cpl() == 3, false, false};
+    if (!access.user && (mmu_->paging().cr4 & x86::cr4::SMAP)) {
+        access.ac_flag = (rflags() & x86::rflags::AC) != 0;
     }
     return access;
 }
@@ -114,23 +113,33 @@ void Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
     Translation page;
     const bool mapped = !mmu_->translate(Gva(pc), access_for(AccessType::Fetch), page);
     VTLESS_CHECK(mapped);
+    slot.generation = generation_;
+    const bool unchanged = slot.pc == pc && slot.size == size && slot.hpa == page.hpa &&
+                           slot.code_version == code_.version() && slot.block != nullptr;
+    if (unchanged) return;
     const CodeBlock* block = code_.find_unique(page.hpa, size);
     if (block == nullptr) block = code_.find(page.hpa, size, current_mode());
     VTLESS_CHECK(block != nullptr);
     slot.pc = pc;
     slot.size = size;
-    slot.generation = generation_;
+    slot.hpa = page.hpa;
+    slot.code_version = code_.version();
     slot.block = block;
     slot.count = block->count();
     slot.cycles = block->repeats && block->count() == 1 ? kLookCloser : block->cycles;
 }
 
-// After the last iteration the translated REP instruction is entered once more, only to find the count at 0.
-bool Engine::is_empty_repeat(const BlockSlot& slot) const {
-    if (slot.cycles != kLookCloser || last_block_ == nullptr) return false;
-    if (!last_block_->repeats || last_pc_ + last_block_->offsets.back() != slot.pc) return false;
+// Each iteration of a REP instruction enters its block again; after the last one it is entered once more,
+// only to find the count at 0. That entry costs nothing, so that the sum is the number of iterations wherever
+// the guest was stopped between them.
+bool Engine::continues_repeat(const BlockSlot& slot) const {
+    return last_block_ != nullptr && last_block_->repeats &&
+           last_pc_ + last_block_->offsets.back() == slot.pc;
+}
+
+bool Engine::repeat_count_is_zero(const CodeBlock& block) const {
     const uint64_t count = unicorn_->read(x86::Gpr::RCX);
-    switch (slot.block->count_bytes) {
+    switch (block.count_bytes) {
         case 2:
             return static_cast<uint16_t>(count) == 0;
         case 4:
@@ -138,6 +147,18 @@ bool Engine::is_empty_repeat(const BlockSlot& slot) const {
         default:
             return count == 0;
     }
+}
+
+// Reading the count at each entry is what costs. An instruction that ends by its count alone is charged
+// first; whether its last entry was the empty one is seen when something else runs at `pc`.
+void Engine::settle_repeat(uint64_t pc) {
+    if (open_repeat_ == nullptr || pc == open_repeat_pc_) return;
+    if (repeat_count_is_zero(*open_repeat_)) {
+        cycles_ -= open_repeat_->cycles;
+        instructions_ -= 1;
+    }
+    open_repeat_ = nullptr;
+    update_limit();
 }
 
 bool Engine::interruptible() const {
@@ -148,12 +169,20 @@ bool Engine::interruptible() const {
 
 void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
     if (!running_ || event_ != Event::None) return;
+    settle_repeat(pc);
     if (slot.pc != pc || slot.size != size || slot.generation != generation_) resolve_block(pc, size, slot);
     if (stepping_ && stepped_) return halt(Event::BlockLimit);
-    if (is_empty_repeat(slot)) {
-        last_pc_ = pc;
-        last_block_ = slot.block;
-        return;
+    if (slot.cycles == kLookCloser && continues_repeat(slot)) {
+        const bool look_now = slot.block->may_end_early || open_repeat_ == nullptr || cycles_ >= deadline_ ||
+                              exit_requested_.load(std::memory_order_relaxed) || want_interruptible_;
+        if (look_now && repeat_count_is_zero(*slot.block)) {
+            last_pc_ = pc;
+            last_block_ = slot.block;
+            return;
+        }
+        if (!slot.block->may_end_early) open_repeat_ = slot.block;
+        open_repeat_pc_ = pc;
+        limit_.store(0, std::memory_order_relaxed);
     }
     if (exit_requested_.load() || cycles_ >= deadline_ || (want_interruptible_ && interruptible()) ||
         (!stepping_ && cycles_ + slot.block->cycles > deadline_)) {
@@ -190,7 +219,7 @@ void Engine::on_new_block(uint64_t pc, uint32_t size) {
     const auto bytes = std::span(buffer).first(size);
     read_code(pc, bytes);
     const CodeBlock& block = code_.add(first.hpa, current_mode(), bytes);
-    slots_[slot_index(pc)].generation = 0;
+    slots_[slot_index(pc)] = {};
     if (block.needs_hooks) hook_instructions(pc, block, bytes);
 }
 
