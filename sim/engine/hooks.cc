@@ -176,6 +176,7 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
         const bool look_now = slot.block->may_end_early || open_repeat_ == nullptr || cycles_ >= deadline_ ||
                               exit_requested_.load(std::memory_order_relaxed) || want_interruptible_;
         if (look_now && repeat_count_is_zero(*slot.block)) {
+            open_repeat_ = nullptr;
             last_pc_ = pc;
             last_block_ = slot.block;
             return;

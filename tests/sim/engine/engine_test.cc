@@ -137,6 +137,55 @@ TEST(Engine, StopsAtEveryDeadlineExactly) {
     }
 }
 
+// xor eax, eax; mov ecx, 5; mov edi, 0x300000; rep stosb; mov ecx, 4; rep lodsb; mov ecx, 9; repe scasb;
+// mov ecx, 3; rep stosd; dec ebp; jnz; hlt
+void load_repeats(GuestMachine& m) {
+    m.long_mode();
+    m.code(kCode, {0x31, 0xc0, 0xb9, 5, 0, 0, 0, 0xbf, 0, 0, 0x30, 0, 0xf3, 0xaa, 0xb9, 4, 0, 0, 0, 0xf3, 0xac, 0xb9, 9, 0,
+                   0, 0, 0xf3, 0xae, 0xb9, 3, 0, 0, 0, 0xf3, 0xab, 0xff, 0xcd, 0x75, 0xd9, 0xf4});
+    for (uint64_t i = 0; i < 64; ++i) m.put<uint8_t>(0x300000 + i, i < 8 ? 0 : 1);
+    m.engine().set_gpr(Gpr::RSI, 0x310000);
+    m.engine().set_gpr(Gpr::RBP, 3);
+}
+
+TEST(Engine, RepeatedInstructionsCostTheSameWhereverTheyAreStopped) {
+    GuestMachine whole;
+    load_repeats(whole);
+    whole.run();
+    ASSERT_TRUE(whole.stopped_before(Instruction::HLT));
+    const uint64_t cycles = whole.engine().cycles();
+    const uint64_t instructions = whole.engine().instructions();
+    for (uint64_t deadline = 1; deadline < cycles; ++deadline) {
+        GuestMachine m({deadline % 3});
+        load_repeats(m);
+        m.engine().set_deadline(deadline);
+        m.run();
+        ASSERT_EQ(m.engine().stop().kind, Stop::Kind::Deadline);
+        EXPECT_EQ(m.engine().cycles(), deadline);
+        m.engine().set_deadline(Engine::kNever);
+        m.run();
+        EXPECT_EQ(m.engine().cycles(), cycles) << deadline;
+        EXPECT_EQ(m.engine().instructions(), instructions) << deadline;
+        EXPECT_EQ(m.gpr(Gpr::RDI), whole.gpr(Gpr::RDI)) << deadline;
+    }
+}
+
+TEST(Engine, AFaultInARepeatedInstructionIsNotCounted) {
+    GuestMachine m;
+    m.long_mode();
+    m.put<uint64_t>(0x12000 + 8 * 8, 0);  // 16 MiB is not present
+    m.code(kCode, {0xf3, 0xaa, 0xf4});
+    m.engine().set_gpr(Gpr::RCX, 6);
+    m.engine().set_gpr(Gpr::RDI, 0xfffffe);
+    EXPECT_EQ(m.run().kind, Stop::Kind::PageFault);
+    EXPECT_EQ(m.gpr(Gpr::RCX), 4u);
+    EXPECT_EQ(m.engine().instructions(), 2u);
+    m.put<uint64_t>(0x12000 + 8 * 8, 0x87);
+    m.run();
+    EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.engine().instructions(), 6u);
+}
+
 TEST(Engine, StepsOneIterationOfARepeatedInstructionAtATime) {
     GuestMachine m;
     m.long_mode();
