@@ -31,6 +31,7 @@ struct RunOptions {
     std::string debug_console = "-";
     std::string serial = "-";
     std::string trace;
+    std::string flush_seed;
 };
 
 int complain(const std::string& message) {
@@ -86,6 +87,9 @@ vmm::Result<vmm::GuestRunConfig> configure(const RunOptions& options) {
     if (auto done = take_number("--max-cycles", options.max_cycles, config.limits.max_cycles); !done) {
         return Unexpected(done.error());
     }
+    uint64_t& seed = config.processor.engine.flush_seed;
+    if (auto done = take_number("--flush-seed", options.flush_seed, seed); !done)
+        return Unexpected(done.error());
     config.until = options.until;
     config.debug_console = options.debug_console;
     config.serial = options.serial;
@@ -164,6 +168,9 @@ Command add_run_command(CLI::App& app) {
         ->type_name("FILE|-")
         ->capture_default_str();
     app.add_option("--trace", options->trace, "Write a line for each exit")->type_name("FILE");
+    app.add_option("--flush-seed", options->flush_seed,
+                   "For tests: flush the engine's own TLB at pseudo-random moments; no digest may change")
+        ->type_name("N");
     app.footer(kFooter);
     return [options] { return run(*options); };
 }

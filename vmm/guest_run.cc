@@ -138,7 +138,9 @@ Result<GuestRunResult> run_as(const GuestRunConfig& config, SimPlatform& platfor
                               const BootState& boot, const typename A::CreateConfig& create) {
     auto vcpu = VCpu<A>::create(platform.phys_cpu(), {}, create);
     if (!vcpu) return Unexpected(describe_failure("the virtual CPU cannot be made", vcpu.error()));
-    auto ready = vcpu->setup(boot.entry, platform.ept_root(), setup_config(boot, platform.guest_memory()));
+    vmx::SetupConfig setup = setup_config(boot, platform.guest_memory());
+    setup.cpuid_hook = config.cpuid_hook;
+    auto ready = vcpu->setup(boot.entry, platform.ept_root(), setup);
     if (ready) ready = vcpu->bind();
     if (!ready) return Unexpected(describe_failure("the virtual CPU cannot be set up", ready.error()));
 
@@ -176,7 +178,7 @@ Result<GuestRunResult> run_guest(const GuestRunConfig& config) {
     auto outputs = open_outputs(config);
     if (!outputs) return Unexpected(outputs.error());
     const uint64_t rom = images.firmware ? images.firmware->bytes.size() : 0;
-    auto platform = SimPlatform::create(MemoryLayout(config.memory), rom);
+    auto platform = SimPlatform::create(MemoryLayout(config.memory), rom, config.processor);
     if (!platform) return Unexpected(platform.error());
     GuestMemory& memory = (*platform)->guest_memory();
     const auto boot = load(config, images, memory);

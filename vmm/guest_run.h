@@ -7,6 +7,8 @@
 #include <variant>
 
 #include "isa/addr.h"
+#include "sim/vmx/vmx_processor.h"
+#include "vcpu/vmx/config.h"
 #include "vmm/error.h"
 #include "vmm/machine.h"
 #include "vmm/outcome.h"
@@ -41,6 +43,8 @@ struct GuestRunConfig {
     std::string debug_console;  // paths as CharacterOutput::open takes them
     std::string serial;
     std::string trace;  // path; empty: none
+    sim::VmxProcessorConfig processor;
+    vmx::CpuidHook cpuid_hook;  // may change what the guest's CPUID says
 };
 
 struct GuestRunResult {

@@ -9,6 +9,19 @@
 
 namespace vtless::vmm {
 
+namespace {
+
+// With the name of the exit reason where only its number is in the exit.
+std::string exit_text(const VmExit& exit) {
+    std::string text = traces::exit_text(exit);
+    const auto* unhandled = exit.get_if<VmExit::Unhandled>();
+    if (unhandled == nullptr) return text;
+    const char* reason = x86::name(x86::ExitReasonField{static_cast<uint32_t>(unhandled->raw)}.basic());
+    return fmt::format("{} ({})", reason != nullptr ? reason : "unknown exit reason", text);
+}
+
+}  // namespace
+
 Outcome Outcome::asked(const PowerRequest& request) {
     switch (request.kind) {
         case PowerRequest::Kind::Reset:
@@ -32,7 +45,7 @@ Outcome Outcome::failed(const VmExit& exit) {
 }
 
 std::string describe(const Outcome& outcome) {
-    const std::string exit = outcome.exit ? traces::exit_text(*outcome.exit) : "";
+    const std::string exit = outcome.exit ? exit_text(*outcome.exit) : "";
     switch (outcome.kind) {
         case Outcome::Kind::Reset:
             return fmt::format("the guest asked for a reset ({})", outcome.request.source);

@@ -17,7 +17,8 @@ constexpr uint64_t kLargePage = 2 << 20;
 
 }  // namespace
 
-Result<std::unique_ptr<SimPlatform>> SimPlatform::create(const MemoryLayout& layout, uint64_t rom) {
+Result<std::unique_ptr<SimPlatform>> SimPlatform::create(const MemoryLayout& layout, uint64_t rom,
+                                                         const sim::VmxProcessorConfig& config) {
     const uint64_t size = layout.below_4g + layout.above_4g + rom + kOverhead;
     auto memory = sim::HostMemory::create(size);
     if (!memory) {
@@ -25,13 +26,13 @@ Result<std::unique_ptr<SimPlatform>> SimPlatform::create(const MemoryLayout& lay
                     std::strerror(memory.error()));
     }
     std::unique_ptr<SimPlatform> platform(new SimPlatform(std::move(*memory)));
-    if (auto started = platform->start_processor(); !started) return Unexpected(started.error());
+    if (auto started = platform->start_processor(config); !started) return Unexpected(started.error());
     if (auto mapped = platform->map_guest(layout, rom); !mapped) return Unexpected(mapped.error());
     return platform;
 }
 
-Result<void> SimPlatform::start_processor() {
-    auto processor = sim::VmxProcessor::create(memory_);
+Result<void> SimPlatform::start_processor(const sim::VmxProcessorConfig& config) {
+    auto processor = sim::VmxProcessor::create(memory_, config);
     if (!processor) return fail("the simulated processor cannot start: {}", processor.error());
     processor_ = std::move(*processor);
     auto enabled = per_cpu_.init(0, {processor_.get()});

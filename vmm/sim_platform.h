@@ -22,7 +22,8 @@ namespace vtless::vmm {
 class SimPlatform {
   public:
     // rom: bytes of read-only memory that end at 4 GiB; may be 0. Both are multiples of 4 KiB.
-    static Result<std::unique_ptr<SimPlatform>> create(const MemoryLayout& layout, uint64_t rom);
+    static Result<std::unique_ptr<SimPlatform>> create(const MemoryLayout& layout, uint64_t rom,
+                                                       const sim::VmxProcessorConfig& config = {});
     SimPlatform(const SimPlatform&) = delete;
     SimPlatform& operator=(const SimPlatform&) = delete;
 
@@ -34,7 +35,7 @@ class SimPlatform {
   private:
     explicit SimPlatform(sim::HostMemory&& memory) : memory_(std::move(memory)) {}
 
-    Result<void> start_processor();
+    Result<void> start_processor(const sim::VmxProcessorConfig& config);
     Result<void> map_guest(const MemoryLayout& layout, uint64_t rom);
     bool map_region(Gpa first, uint64_t size, Hpa host, bool writable);
 

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Runs the `vtless` command as a user would.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace vtless::cli {
+
+struct CommandResult {
+    int status = -1;  // exit status; 128 + n after signal n
+    std::string out;
+    std::string err;
+};
+
+// Waits for its end. The arguments come after the command's name.
+CommandResult run_command(const std::vector<std::string>& arguments);
+
+}  // namespace vtless::cli

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Small real-mode guests, as bytes.
+#pragma once
+
+#include <string>
+
+namespace vtless::cli::guests {
+
+using namespace std::string_literals;
+
+// mov al, 0x2a; out 0xf4, al
+inline const std::string kDebugExit = "\xb0\x2a\xe6\xf4"s;
+// hlt
+inline const std::string kHalt = "\xf4"s;
+// sti; hlt
+inline const std::string kWaitForever = "\xfb\xf4"s;
+// mov al, 'h'; mov dx, 0x402; out dx, al; mov al, 'i'; out dx, al; mov dx, 0x3f8; mov al, 'S'; out dx, al;
+// hlt
+inline const std::string kPrint = "\xb0h\xba\x02\x04\xee\xb0i\xee\xba\xf8\x03\xb0S\xee\xf4"s;
+// lidt [0x9000] (zeros: no vectors); int3
+inline const std::string kTripleFault = "\x0f\x01\x1e\x00\x90\xcc"s;
+// jmp 0xa000:0, where no memory is
+inline const std::string kJumpNowhere = "\xea\x00\x00\x00\xa0"s;
+// mov dx, 0x3f8; out dx, al; jmp $-1
+inline const std::string kFloodSerial = "\xba\xf8\x03\xee\xeb\xfd"s;
+// jmp $
+inline const std::string kSpin = "\xeb\xfe"s;
+// mov ax, 0xb800; mov ds, ax; mov ax, [0]; mov [2], ax; hlt
+inline const std::string kVideoMemory = "\xb8\x00\xb8\x8e\xd8\xa1\x00\x00\xa3\x02\x00\xf4"s;
+// mov ecx, 0x12345678; rdmsr: nobody knows it, so #GP through a vector table of zeros to zeros at 0:0
+inline const std::string kUnknownMsr = "\x66\xb9\x78\x56\x34\x12\x0f\x32"s;
+// PIT counter 0 as a one-shot of 0x1000 ticks on IRQ 0 at vector 8, whose handler writes 7 to the debug exit:
+// sets up the PICs and the vector, then sti; hlt; jmp $-1.
+inline const std::string kTimer =
+    "\x31\xc0\x8e\xd8"                                  // xor ax, ax; mov ds, ax
+    "\xc7\x06\x20\x00\x40\x80\xc7\x06\x22\x00\x00\x00"  // mov word [0x20], 0x8040; mov word [0x22], 0
+    "\xb0\x11\xe6\x20\xb0\x08\xe6\x21\xb0\x04\xe6\x21\xb0\x01\xe6\x21\xb0\xfe\xe6\x21"  // ICWs, mask
+    "\xb0\x30\xe6\x43\xb0\x00\xe6\x40\xb0\x10\xe6\x40"  // mode 0, count 0x1000
+    "\xfb\xf4\xeb\xfd"s                                 // sti; hlt; jmp to hlt
+    "\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90"
+    "\xb0\x07\xe6\xf4"s;  // at 0x8040: mov al, 7; out 0xf4, al
+
+}  // namespace vtless::cli::guests
