@@ -59,14 +59,17 @@ std::vector<Row>& rows() {
     return all;
 }
 
+Row* find(const std::string& what) {
+    const auto same = std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.what == what; });
+    return same == rows().end() ? nullptr : &*same;
+}
+
 // Google Benchmark runs a function several times to find its number of iterations; the last run counts.
 void keep(const Row& row) {
-    const auto same =
-        std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.what == row.what; });
-    if (same == rows().end()) {
-        rows().push_back(row);
+    if (Row* known = find(row.what)) {
+        *known = row;
     } else {
-        *same = row;
+        rows().push_back(row);
     }
 }
 
@@ -90,6 +93,20 @@ void versus(benchmark::State& state, const std::string& what, Target target,
     state.counters["ratio"] = row.ratio();
     state.counters["met"] = row.met();
     keep(row);
+}
+
+void record(const std::string& what, Target target, double floor_ns, double measured_ns) {
+    keep({what, target, floor_ns, measured_ns});
+}
+
+void record_worst(const std::string& what, Target target, double floor_ns, double measured_ns) {
+    const Row row{what, target, floor_ns, measured_ns};
+    Row* known = find(what);
+    if (known == nullptr) {
+        rows().push_back(row);
+    } else if (row.measured - row.floor > known->measured - known->floor) {
+        *known = row;
+    }
 }
 
 std::string summary() {

@@ -49,7 +49,11 @@ double ns_per(uint64_t units, F&& run) {
 void versus(benchmark::State& state, const std::string& what, Target target,
             const std::vector<Contest>& contests);
 
-// What versus() has seen so far, as a table.
+// Rows that were measured otherwise. Of rows of one name the last stays, or the one furthest from its floor.
+void record(const std::string& what, Target target, double floor_ns, double measured_ns);
+void record_worst(const std::string& what, Target target, double floor_ns, double measured_ns);
+
+// The rows so far, as a table.
 std::string summary();
 
 // Registers a benchmark; its time is that of a round of both, the counters say the rest.

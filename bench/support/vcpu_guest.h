@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// The guest as a hypervisor runs it: VCpu over VmxVCpu over the software VMX processor, 64-bit mode, EPT and
+// VPID on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "bench/support/guest_memory.h"
+#include "sim/vmx/vmx_processor.h"
+#include "vcpu/per_cpu.h"
+#include "vcpu/vcpu.h"
+#include "vcpu/vmx/vmx_per_cpu.h"
+#include "vcpu/vmx/vmx_vcpu.h"
+
+namespace vtless::bench {
+
+class VcpuGuest {
+  public:
+    using Backend = vmx::VmxVCpu<sim::VmxProcessor>;
+
+    explicit VcpuGuest(std::span<const uint8_t> code)
+        : memory_(code), processor_(sim::VmxProcessor::create(memory_.host()).value()) {
+        VTLESS_CHECK(per_cpu_.init(0, {processor_.get()}));
+        VTLESS_CHECK(per_cpu_.hardware_enable());
+        vcpu_ = std::make_unique<VCpu<Backend>>(VCpu<Backend>::create(phys_cpu_, {}, {processor_.get(), 0, {}}).value());
+        VTLESS_CHECK(vcpu_->setup(Gpa(GuestLayout::kCode), memory_.ept_root(), config()));
+        VTLESS_CHECK(vcpu_->bind());
+    }
+
+    VCpu<Backend>& vcpu() { return *vcpu_; }
+    Backend& backend() { return vcpu_->get_arch_vcpu(); }
+    sim::VmxProcessor& processor() { return *processor_; }
+    GuestMemory& memory() { return memory_; }
+
+    // Runs, and checks that the exit is of this kind.
+    template <class Exit>
+    void run_to() {
+        const Result<VmExit> exit = vcpu_->run();
+        VTLESS_CHECK(exit && exit->template is<Exit>());
+    }
+    void set_rip(uint64_t rip) { backend().write_field(x86::VmcsField::GUEST_RIP, rip); }
+    void set_gpr(x86::Gpr gpr, uint64_t value) { VTLESS_CHECK(vcpu_->set_gpr(static_cast<size_t>(gpr), value)); }
+    // From the start of the code to its HLT.
+    void run_loop(uint64_t iterations) {
+        set_gpr(x86::Gpr::RCX, iterations);
+        set_rip(GuestLayout::kCode);
+        run_to<VmExit::Halt>();
+    }
+
+  private:
+    static vmx::SetupConfig config() {
+        using x86::SegmentRegister;
+        vmx::SetupConfig config;
+        vmx::GuestEntryState& state = config.entry_state;
+        state = vmx::GuestEntryState::long_mode(GuestLayout::kPageTables);
+        for (unsigned i = 0; i < 6; ++i) state.segments[i] = {0x10, 0, ~0u, {0xc093}};
+        state.segment(SegmentRegister::CS) = {0x08, 0, ~0u, {0xa09b}};
+        state.segment(SegmentRegister::TR) = {0x30, GuestLayout::kTss, 0x67, {0x8b}};
+        state.gdtr = {GuestLayout::kGdt, 0x7f};
+        state.idtr = {GuestLayout::kIdt, 0xfff};
+        state.cr0 = 0x80050033;
+        state.cr4 = 0x6a0;
+        state.efer |= x86::efer::SCE | x86::efer::NXE;
+        state.gprs[static_cast<size_t>(x86::Gpr::RSP)] = GuestLayout::kStack;
+        state.gprs[static_cast<size_t>(x86::Gpr::RSI)] = GuestLayout::kData;
+        return config;
+    }
+
+    GuestMemory memory_;
+    std::unique_ptr<sim::VmxProcessor> processor_;
+    PerCpu<vmx::VmxPerCpu<sim::VmxProcessor>> per_cpu_;
+    PhysCpu phys_cpu_{0};
+    std::unique_ptr<VCpu<Backend>> vcpu_;
+};
+
+}  // namespace vtless::bench
