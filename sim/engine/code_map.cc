@@ -95,17 +95,16 @@ CodeMap::~CodeMap() {
     }
 }
 
-uint32_t CodeMap::key(Hpa at, uint32_t size, CodeSize mode) {
-    return static_cast<uint32_t>(at.page_offset()) << 20 | (size & 0xffff) << 2 | static_cast<uint32_t>(mode);
-}
-
 const CodeBlock& CodeMap::add(Hpa at, CodeSize mode, std::span<const std::byte> bytes) {
-    auto& slot = pages_[at.frame_number()][key(at, static_cast<uint32_t>(bytes.size()), mode)];
-    if (!slot) slot = std::make_unique<CodeBlock>();
-    slot->size = static_cast<uint32_t>(bytes.size());
-    slot->mode = mode;
-    decode(*slot, bytes);
-    return *slot;
+    const auto size = static_cast<uint32_t>(bytes.size());
+    const auto [place, fresh] = blocks_.try_emplace(key(at, size));
+    if (fresh) keys_by_frame_[at.frame_number()].push_back(place->first);
+    auto& block = place->second[static_cast<size_t>(mode)];
+    if (!block) block = std::make_unique<CodeBlock>();
+    block->size = size;
+    block->mode = mode;
+    decode(*block, bytes);
+    return *block;
 }
 
 // Bytes that Capstone cannot decode count as one instruction: the translator ends a block at an undefined
@@ -142,31 +141,31 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
 }
 
 const CodeBlock* CodeMap::find(Hpa at, uint32_t size, CodeSize mode) const {
-    const auto page = pages_.find(at.frame_number());
-    if (page == pages_.end()) return nullptr;
-    const auto block = page->second.find(key(at, size, mode));
-    return block == page->second.end() ? nullptr : block->second.get();
+    const auto place = blocks_.find(key(at, size));
+    return place == blocks_.end() ? nullptr : place->second[static_cast<size_t>(mode)].get();
 }
 
 const CodeBlock* CodeMap::find_unique(Hpa at, uint32_t size) const {
-    const auto page = pages_.find(at.frame_number());
-    if (page == pages_.end()) return nullptr;
+    const auto place = blocks_.find(key(at, size));
+    if (place == blocks_.end()) return nullptr;
     const CodeBlock* found = nullptr;
-    for (const CodeSize mode : kModes) {
-        const auto block = page->second.find(key(at, size, mode));
-        if (block == page->second.end()) continue;
+    for (const auto& block : place->second) {
+        if (!block) continue;
         if (found != nullptr) return nullptr;
-        found = block->second.get();
+        found = block.get();
     }
     return found;
 }
 
 void CodeMap::drop_page(Hpa at) {
-    const auto page = pages_.find(at.frame_number());
-    if (page == pages_.end()) return;
+    const auto keys = keys_by_frame_.find(at.frame_number());
+    if (keys == keys_by_frame_.end()) return;
     ++version_;
-    for (auto& [key, block] : page->second) dropped_.push_back(std::move(block));
-    pages_.erase(page);
+    for (const uint64_t key : keys->second) {
+        auto place = blocks_.extract(key);
+        dropped_.push_back(std::move(place.mapped()));
+    }
+    keys_by_frame_.erase(keys);
 }
 
 }  // namespace vtless::sim

@@ -2,6 +2,7 @@
 // What the engine knows of translated code: instruction boundaries and costs, by host-physical address.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -56,13 +57,15 @@ class CodeMap {
     void sweep() { dropped_.clear(); }
 
   private:
-    using Page = std::unordered_map<uint32_t, std::unique_ptr<CodeBlock>>;
+    // The blocks of one place and size: by mode, since the same bytes may run in more than one.
+    using Modes = std::array<std::unique_ptr<CodeBlock>, 3>;
 
-    static uint32_t key(Hpa at, uint32_t size, CodeSize mode);
+    static uint64_t key(Hpa at, uint32_t size) { return at.value() << 16 | (size & 0xffff); }
     void decode(CodeBlock& block, std::span<const std::byte> bytes);
 
-    std::unordered_map<uint64_t, Page> pages_;
-    std::vector<std::unique_ptr<CodeBlock>> dropped_;
+    std::unordered_map<uint64_t, Modes> blocks_;
+    std::unordered_map<uint64_t, std::vector<uint64_t>> keys_by_frame_;
+    std::vector<Modes> dropped_;
     uint64_t version_ = 0;
     size_t disassemblers_[3]{};
     cs_insn* scratch_[3]{};

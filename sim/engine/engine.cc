@@ -185,6 +185,7 @@ void Engine::prepare_run() {
     if (shuffle_ != 0) shuffle_tlb();
     if (image_edited_) {
         rip_ = state_.rip();
+        tsc_aux_ = state_.tsc_aux();
         state_.sync_mode();
         unicorn_->restore();
         image_edited_ = false;

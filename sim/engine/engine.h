@@ -72,6 +72,7 @@ class Engine {
     void set_rip(uint64_t value);
     uint64_t rflags() const;
     unsigned cpl() const;
+    uint64_t tsc_aux() const { return image_loaded_ ? state_.tsc_aux() : tsc_aux_; }
     // All of the state; the first use after a run loads the image (about 80 ns). edit_state() has it loaded
     // back into the processor by the next run. GPRs, RIP and RFLAGS set above are seen here, and vice versa.
     const CpuState& state() const;
@@ -229,6 +230,7 @@ class Engine {
     mutable bool image_loaded_ = false;
     bool image_edited_ = false;
     uint64_t rip_ = 0;
+    uint64_t tsc_aux_ = 0;  // no instruction that the engine runs itself touches it
 
     Stop stop_;
     StoppedInstruction decoded_;

@@ -284,10 +284,12 @@ Next NonRoot::rdtsc(const StoppedInstruction& instruction) {
 // Without its control RDTSCP is #UD, before any other check. SDM Vol. 3C 26.3.
 Next NonRoot::rdtscp(const StoppedInstruction& instruction) {
     if (!vmcs_->secondary().has(SecondaryControls::ENABLE_RDTSCP)) return raise(Vector::UD);
-    if (const auto fault = guard_fault(Guard::TimeStamp, cpu())) return raise(*fault);
+    if (engine().cpl() != 0) {
+        if (const auto fault = guard_fault(Guard::TimeStamp, cpu())) return raise(*fault);
+    }
     if (vmcs_->primary().has(PrimaryControls::RDTSC_EXITING))
         return exit_for(instruction, ExitReason::RDTSCP);
-    write_gpr(x86::Gpr::RCX, 4, cpu().tsc_aux());
+    write_gpr(x86::Gpr::RCX, 4, engine().tsc_aux());
     return rdtsc(instruction);
 }
 
