@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest.inc"
+.code64
+start:
+    sti
+    nop
+    jmp .
+vector_64:
+    mov (%rsp), %rdi
+    mov 8(%rsp), %rbx
+    mov 16(%rsp), %rcx
+    mov 24(%rsp), %rdx
+    mov 32(%rsp), %rbp
+    mov %rsp, %rsi
+    pushfq
+    pop %rax
+    and $IF_FLAG, %eax
+    END

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest.inc"
+.code64
+start:
+    mov $7, %ebx
+fault:
+    ud2

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest.inc"
+.code64
+start:
+    mov $0x1111, %eax
+    mov $0x2222, %edi
+    mov $0x3333, %esi
+    mov $0x4444, %edx
+    mov $0x5555, %ecx
+    mov $0x6666, %r8d
+    mov $0x7777, %r9d
+    vmcall
+after:
+    END

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// What a case needs of a backend under test. docs/conformance.md says how to add one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "isa/x86/vmcs_field.h"
+#include "vcpu/error.h"
+#include "vcpu/exit.h"
+#include "vcpu/vmx/config.h"
+#include "vcpu/vmx/raw_exit.h"
+#include "vmm/memory/guest_memory.h"
+
+namespace vtless::conformance {
+
+// A way to run a backend that must make no difference at all.
+struct Variant {
+    const char* name = "plain";
+    uint64_t flush_seed = 0;
+};
+
+struct Registers {
+    std::array<uint64_t, x86::kGprCount> gprs{};
+    uint64_t rip = 0;
+    uint64_t rflags = 0;
+    uint64_t cycles = 0;
+    uint64_t instructions = 0;
+
+    friend bool operator==(const Registers&, const Registers&) = default;
+};
+
+// One vCPU in a VM with layout::kRamBytes of memory, all of it mapped RWX.
+class Backend {
+  public:
+    virtual ~Backend() = default;
+
+    virtual std::string name() const = 0;
+    virtual vmm::GuestMemory& memory() = 0;
+    // The EPT entry that maps the page, to be changed at will; rights that go away need flush().
+    virtual uint64_t& ept_entry(Gpa page) = 0;
+    virtual void flush() = 0;
+
+    // From Created to Ready.
+    virtual Result<void> boot(Gpa entry, const vmx::SetupConfig& config) = 0;
+    virtual Result<VmExit> run() = 0;
+    virtual Registers registers() = 0;
+    virtual void set_gpr(x86::Gpr index, uint64_t value) = 0;
+
+    virtual Result<void> complete_io_read(uint64_t value) = 0;
+    virtual Result<void> complete_mmio_read(uint64_t value) = 0;
+    virtual Result<void> complete_sysreg_read(uint64_t value) = 0;
+    virtual Result<void> fail_sysreg_access() = 0;
+    virtual void set_return_value(uint64_t value) = 0;
+
+    virtual Result<void> inject_interrupt(uint8_t vector) = 0;
+    virtual Result<void> inject_exception(x86::Vector vector, uint32_t error_code) = 0;
+    virtual Result<void> inject_page_fault(Gva address, uint32_t error_code) = 0;
+    virtual void inject_nmi() = 0;
+    // The host is interrupted by this vector `cycles` from now.
+    virtual void interrupt_host_after(uint64_t cycles, uint8_t vector) = 0;
+
+    virtual vmx::RawVmxExit raw_exit() = 0;
+    virtual uint64_t read_field(x86::VmcsField field) = 0;
+    virtual void write_field(x86::VmcsField field, uint64_t value) = 0;
+    // Whatever helps to understand a failure.
+    virtual std::string diagnosis() = 0;
+};
+
+}  // namespace vtless::conformance

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// One conformance case under way: a guest, what is expected of it, and a record of what it did.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "isa/x86/exception.h"
+#include "tests/conformance/support/backend.h"
+#include "tests/conformance/support/image.h"
+#include "tests/conformance/support/start.h"
+
+namespace vtless::conformance {
+
+// Thrown after a failure has been reported: the rest of the case would say nothing new.
+struct CaseFailed {};
+
+// What a variant must leave the same.
+struct Observed {
+    VmExit exit;
+    uint32_t exit_reason;
+    Registers registers;
+
+    friend bool operator==(const Observed&, const Observed&) = default;
+};
+
+struct RegisterValue {
+    x86::Gpr gpr;
+    uint64_t value;
+};
+
+// Each expectation that does not hold is reported at the caller's line, with the rule, and ends the case.
+class Guest {
+  public:
+    Guest(std::unique_ptr<Backend> backend, const char* file) : backend_(std::move(backend)), file_(file) {}
+
+    // Loads guests/<name>.S. rule: the sentences of the SDM, in our words, on which the expectations rest.
+    void start(const std::string& name, Mode mode, const char* rule, Ring ring = Ring::Kernel);
+    // To be changed before boot().
+    vmx::SetupConfig& config() { return config_; }
+    vmx::GuestEntryState& state() { return config_.entry_state; }
+    // At the label. The first run does it otherwise.
+    void boot(const std::string& label = "start", int line = __builtin_LINE());
+
+    VmExit run(int line = __builtin_LINE());
+    void expect(const VmExit& exit, int line = __builtin_LINE());
+    // An exit that the backend itself takes care of.
+    void expect_handled(x86::ExitReason reason, int line = __builtin_LINE());
+    // An exit that the backend leaves alone.
+    void expect_unhandled(x86::ExitReason reason, int line = __builtin_LINE());
+    // END, with these registers.
+    void expect_end(std::initializer_list<RegisterValue> values = {}, int line = __builtin_LINE());
+    void expect_gprs(std::initializer_list<RegisterValue> values, int line = __builtin_LINE());
+    void expect_field(x86::VmcsField field, uint64_t value, int line = __builtin_LINE());
+    void expect_equal(const std::string& what, uint64_t actual, uint64_t wanted, int line = __builtin_LINE());
+
+    // OUT DX or an immediate port.
+    void expect_out(uint16_t port, AccessWidth width, uint64_t data, int line = __builtin_LINE()) {
+        expect(VmExit::IoWrite{port, width, data}, line);
+    }
+    // IN, answered with the value.
+    void expect_in(uint16_t port, AccessWidth width, uint64_t answer, int line = __builtin_LINE());
+    // An EPT violation that the caller has to do something about.
+    void expect_violation(uint64_t gpa, AccessFlags how, int line = __builtin_LINE()) {
+        expect(VmExit::NestedPageFault{Gpa(gpa), how}, line);
+    }
+    void good(const Result<void>& result, int line = __builtin_LINE());
+
+    Backend& backend() { return *backend_; }
+    uint64_t gpr(x86::Gpr index) { return backend_->registers().gprs[static_cast<unsigned>(index)]; }
+    uint64_t rip() { return backend_->registers().rip; }
+    uint64_t rflags() { return backend_->registers().rflags; }
+    uint64_t symbol(const std::string& label) const { return image_->symbol(label); }
+    uint64_t field(x86::VmcsField which) { return backend_->read_field(which); }
+    void set_field(x86::VmcsField which, uint64_t value) { backend_->write_field(which, value); }
+    vmx::RawVmxExit raw() { return backend_->raw_exit(); }
+
+    template <class T>
+    T read(uint64_t gpa) {
+        T value{};
+        read_bytes(gpa, &value, sizeof value);
+        return value;
+    }
+    template <class T>
+    void write(uint64_t gpa, std::type_identity_t<T> value) {
+        write_bytes(gpa, &value, sizeof value);
+    }
+    void map_as(uint64_t page, uint64_t rights);
+    uint64_t& ept_entry(uint64_t page) { return backend_->ept_entry(Gpa(page)); }
+
+    const std::vector<Observed>& record() const { return record_; }
+
+  private:
+    void read_bytes(uint64_t gpa, void* bytes, size_t size);
+    void write_bytes(uint64_t gpa, const void* bytes, size_t size);
+    [[noreturn]] void fail(const std::string& what, int line);
+
+    std::unique_ptr<Backend> backend_;
+    const char* file_;
+    std::string name_;
+    const char* rule_ = "";
+    std::unique_ptr<Image> image_;
+    vmx::SetupConfig config_;
+    bool booted_ = false;
+    std::vector<Observed> record_;
+};
+
+}  // namespace vtless::conformance

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The type list of backends, and what makes a case a test of each of them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/conformance/support/guest.h"
+#include "tests/conformance/support/layout.h"
+#include "tests/conformance/support/vmx_on_sim.h"
+
+namespace vtless::conformance {
+
+// A new backend is one more type here.
+using Backends = ::testing::Types<VmxOnSim>;
+
+struct BackendNames {
+    template <class B>
+    static std::string GetName(int) {
+        return B::kName;
+    }
+};
+
+template <class B>
+class Conformance : public ::testing::Test {};
+
+// What a case saw under one variant.
+std::vector<Observed> run_variant(std::unique_ptr<Backend> backend, const char* file, void (*body)(Guest&));
+void expect_same(const std::vector<Observed>& first, const std::vector<Observed>& other, const Variant& variant);
+
+// Runs the case under every variant of the backend: each must do as the first did, registers, cycles and all.
+template <class B>
+void run_case(const char* file, void (*body)(Guest&)) {
+    const std::string suite = ::testing::UnitTest::GetInstance()->current_test_info()->test_suite_name();
+    std::vector<Observed> first;
+    for (const Variant& variant : B::kVariants) {
+        SCOPED_TRACE(variant.name);
+        auto backend = B::create(variant);
+        ASSERT_EQ(suite.substr(suite.find('/') + 1), backend->name());
+        const auto observed = run_variant(std::move(backend), file, body);
+        if (::testing::Test::HasFailure()) return;
+        if (first.empty()) first = observed;
+        expect_same(first, observed, variant);
+    }
+}
+
+}  // namespace vtless::conformance
+
+// Once in each file of cases: CONFORMANCE_SUITE(Exits); then CONFORMANCE_CASE(Exits, Cpuid) { guest.start(...); ... }
+#define CONFORMANCE_SUITE(suite)                                                                   \
+    template <class B>                                                                             \
+    class suite : public ::vtless::conformance::Conformance<B> {};                                 \
+    TYPED_TEST_SUITE(suite, ::vtless::conformance::Backends, ::vtless::conformance::BackendNames)
+
+#define CONFORMANCE_CASE(suite, name)                                                                     \
+    static void suite##_##name##_case(::vtless::conformance::Guest& guest);                               \
+    TYPED_TEST(suite, name) { ::vtless::conformance::run_case<TypeParam>(__FILE__, suite##_##name##_case); } \
+    static void suite##_##name##_case(::vtless::conformance::Guest& guest)
