@@ -56,14 +56,15 @@ void interrupt(benchmark::State& state) {
     VcpuGuest guest(VTLESS_GUEST(interrupt_handler));
     guest.set_gpr(x86::Gpr::RBP, pages);
     guest.run_to<VmExit::Halt>();
-    versus(state, row("interrupt injected and taken", pages), Target::at_most_times(4), {{floor.batch(), [&] {
-               return ns_per(kRounds, [&] {
-                   for (uint64_t i = 0; i < kRounds; ++i) {
-                       VTLESS_CHECK(guest.vcpu().inject_interrupt(0x40));
-                       guest.run_to<VmExit::Halt>();
-                   }
-               });
-           }}});
+    versus(state, row("interrupt injected and taken", pages), Target::at_most_times(4),
+           {{floor.batch(), [&] {
+                 return ns_per(kRounds, [&] {
+                     for (uint64_t i = 0; i < kRounds; ++i) {
+                         VTLESS_CHECK(guest.vcpu().inject_interrupt(0x40));
+                         guest.run_to<VmExit::Halt>();
+                     }
+                 });
+             }}});
 }
 
 void page_fault(benchmark::State& state) {
@@ -84,25 +85,32 @@ void system_call(benchmark::State& state) {
     ImageFloor floor(pages);
     VcpuGuest guest(VTLESS_GUEST(system_call_loop));
     const uint64_t handler = place_in_guest(VTLESS_GUEST(system_call_loop), guest_system_call_handler);
-    VTLESS_CHECK(guest.processor().wrmsr(x86::Msr::IA32_STAR, uint64_t{0x18} << 48 | uint64_t{0x08} << 32).ok());
+    VTLESS_CHECK(
+        guest.processor().wrmsr(x86::Msr::IA32_STAR, uint64_t{0x18} << 48 | uint64_t{0x08} << 32).ok());
     VTLESS_CHECK(guest.processor().wrmsr(x86::Msr::IA32_LSTAR, handler).ok());
     guest.set_gpr(x86::Gpr::RBP, pages);
     guest.set_gpr(x86::Gpr::RCX, kCode);
     guest.set_gpr(x86::Gpr::R11, x86::rflags::kFixed1);
-    versus(state, row("SYSCALL and SYSRET", pages), Target::at_most_times(4), {{floor.batch(), [&] {
-               return ns_per(kRounds, [&] {
-                   guest.set_gpr(x86::Gpr::R15, kRounds + 1);
-                   guest.set_rip(handler);
-                   guest.run_to<VmExit::Halt>();
-               });
-           }}});
+    versus(state, row("SYSCALL and SYSRET", pages), Target::at_most_times(4),
+           {{floor.batch(), [&] {
+                 return ns_per(kRounds, [&] {
+                     guest.set_gpr(x86::Gpr::R15, kRounds + 1);
+                     guest.set_rip(handler);
+                     guest.run_to<VmExit::Halt>();
+                 });
+             }}});
 }
 
 void add_both(const char* name, void (*function)(benchmark::State&)) {
-    benchmark::RegisterBenchmark(name, function)->Arg(1)->Arg(256)->MinTime(0.3)->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark(name, function)
+        ->Arg(1)
+        ->Arg(256)
+        ->MinTime(0.3)
+        ->Unit(benchmark::kMicrosecond);
 }
 
-const bool registered = (add_both("delivery/interrupt", interrupt), add_both("delivery/page_fault", page_fault),
-                         add_both("delivery/system_call", system_call), true);
+const bool registered =
+    (add_both("delivery/interrupt", interrupt), add_both("delivery/page_fault", page_fault),
+     add_both("delivery/system_call", system_call), true);
 
 }  // namespace

@@ -76,12 +76,13 @@ void first_hidden_field(benchmark::State& state) {
     for (auto _ : state) {
         floor_ns = floor([&] { bare.write_rip_and_resume(GuestLayout::kCode + 1); },
                          [&] { uc_context_save(bare.uc(), image); });
-        measured_ns = measured([&] { guest.run_to<VmExit::Halt>(); },
-                               [&] {
-                                   uint64_t value;
-                                   VTLESS_CHECK(guest.processor().vmread(VmcsField::GUEST_CS_ACCESS_RIGHTS, value).ok());
-                                   benchmark::DoNotOptimize(value);
-                               });
+        measured_ns = measured(
+            [&] { guest.run_to<VmExit::Halt>(); },
+            [&] {
+                uint64_t value;
+                VTLESS_CHECK(guest.processor().vmread(VmcsField::GUEST_CS_ACCESS_RIGHTS, value).ok());
+                benchmark::DoNotOptimize(value);
+            });
     }
     state.counters["floor"] = floor_ns;
     state.counters["measured"] = measured_ns;
@@ -89,6 +90,7 @@ void first_hidden_field(benchmark::State& state) {
     uc_context_free(image);
 }
 
-const bool registered = add("vmread/cached_field", cached_field) && add("vmread/first_hidden_field", first_hidden_field);
+const bool registered =
+    add("vmread/cached_field", cached_field) && add("vmread/first_hidden_field", first_hidden_field);
 
 }  // namespace

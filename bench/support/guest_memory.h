@@ -3,6 +3,7 @@
 // 4-KiB pages; a GDT, an IDT whose gates all go to one handler, and a TSS.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -70,14 +71,14 @@ class GuestMemory {
     void make_descriptors() {
         // Selectors: 08 code64, 10 data, 18 user code32 (for SYSRET's base), 23 user data, 2b user code64, 30
         // TSS.
-        constexpr uint64_t kGdt[] = {0,
-                                     0x00af9b000000ffff,
-                                     0x00cf93000000ffff,
-                                     0x00cffb000000ffff,
-                                     0x00cff3000000ffff,
-                                     0x00affb000000ffff,
-                                     0x00008b0000000067 | GuestLayout::kTss << 16,
-                                     0};
+        constexpr std::array<uint64_t, 8> kGdt = {0,
+                                                  0x00af9b000000ffff,
+                                                  0x00cf93000000ffff,
+                                                  0x00cffb000000ffff,
+                                                  0x00cff3000000ffff,
+                                                  0x00affb000000ffff,
+                                                  0x00008b0000000067 | GuestLayout::kTss << 16,
+                                                  0};
         put(GuestLayout::kGdt, kGdt);
         put(GuestLayout::kTss + 4, GuestLayout::kStack);  // RSP0
         set_handler(GuestLayout::kCode);

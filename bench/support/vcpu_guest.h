@@ -24,7 +24,8 @@ class VcpuGuest {
         : memory_(code), processor_(sim::VmxProcessor::create(memory_.host()).value()) {
         VTLESS_CHECK(per_cpu_.init(0, {processor_.get()}));
         VTLESS_CHECK(per_cpu_.hardware_enable());
-        vcpu_ = std::make_unique<VCpu<Backend>>(VCpu<Backend>::create(phys_cpu_, {}, {processor_.get(), 0, {}}).value());
+        vcpu_ = std::make_unique<VCpu<Backend>>(
+            VCpu<Backend>::create(phys_cpu_, {}, {processor_.get(), 0, {}}).value());
         VTLESS_CHECK(vcpu_->setup(Gpa(GuestLayout::kCode), memory_.ept_root(), config()));
         VTLESS_CHECK(vcpu_->bind());
     }
@@ -41,7 +42,9 @@ class VcpuGuest {
         VTLESS_CHECK(exit && exit->template is<Exit>());
     }
     void set_rip(uint64_t rip) { backend().write_field(x86::VmcsField::GUEST_RIP, rip); }
-    void set_gpr(x86::Gpr gpr, uint64_t value) { VTLESS_CHECK(vcpu_->set_gpr(static_cast<size_t>(gpr), value)); }
+    void set_gpr(x86::Gpr gpr, uint64_t value) {
+        VTLESS_CHECK(vcpu_->set_gpr(static_cast<size_t>(gpr), value));
+    }
     // From the start of the code to its HLT.
     void run_loop(uint64_t iterations) {
         set_gpr(x86::Gpr::RCX, iterations);

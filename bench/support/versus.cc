@@ -60,7 +60,8 @@ std::vector<Row>& rows() {
 }
 
 Row* find(const std::string& what) {
-    const auto same = std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.what == what; });
+    const auto same =
+        std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.what == what; });
     return same == rows().end() ? nullptr : &*same;
 }
 
