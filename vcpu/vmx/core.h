@@ -63,8 +63,9 @@ struct Core {
     uint64_t guest_xss = 0, host_xss = 0;
     uint16_t vpid = 0;
     bool rsp_changed = false;
-    bool loaded = false;    // the VMCS is current
-    bool launched = false;  // its launch state
+    bool loaded = false;         // the VMCS is current
+    bool launched = false;       // its launch state
+    bool window_wanted = false;  // by the embedder, whatever waits in `events`
     bool emulated = false;  // an instruction was emulated since the exit: STI and MOV SS shadows are over
 
     uint64_t gpr(x86::Gpr index) {
@@ -82,6 +83,11 @@ struct Core {
         gprs.set(x86::Gpr::RDX, value >> 32);
     }
     uint64_t edx_eax() { return (gprs.get(x86::Gpr::RDX) << 32) | (gprs.get(x86::Gpr::RAX) & 0xffffffff); }
+
+    // The page whose accesses are the local APIC's, never memory's.
+    bool is_apic_page(Gpa gpa) const {
+        return config.local_apic != nullptr && gpa.page() == config.apic_base;
+    }
 
     bool has(uint32_t secondary) const { return controls.secondary.has(secondary); }
 

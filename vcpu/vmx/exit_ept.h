@@ -32,7 +32,7 @@ Result<VmExit> access_apic_page(Core<Hw>& core, x86::ExitReason reason, Gpa gpa)
         started = follow_up(core);
     }
     const auto* write = (*started)->template get_if<VmExit::MmioWrite>();
-    if (write == nullptr || write->addr.page() != core.config.apic_base) return *started;
+    if (write == nullptr || !core.is_apic_page(write->addr)) return *started;
     (void)apic.write(static_cast<uint32_t>(write->addr.page_offset()), write->data);
     return VmExit::Nothing{};
 }
@@ -46,6 +46,16 @@ void restore_nmi_blocking(Core<Hw>& core) {
 }
 
 }  // namespace ept_detail
+
+// The rest of a read-modify-write, or of MOVS, whose read the caller has completed.
+template <class Hw>
+Result<VmExit> finish_mmio(Core<Hw>& core) {
+    if (!core.is_apic_page(core.pending.gpa)) return follow_up(core);
+    const Pending pending = core.pending;
+    core.pending.kind = Pending::Kind::None;
+    (void)core.config.local_apic->write(static_cast<uint32_t>(pending.gpa.page_offset()), pending.value);
+    return VmExit::Nothing{};
+}
 
 template <class Hw>
 Result<VmExit> handle_ept_violation(Core<Hw>& core) {
@@ -63,8 +73,7 @@ Result<VmExit> handle_ept_violation(Core<Hw>& core) {
     constexpr uint64_t kByOperand = x86::EptViolationQualification::LINEAR_ADDRESS_VALID |
                                     x86::EptViolationQualification::FINAL_TRANSLATION;
     if (interrupted || how.fetch() || !how.has(kByOperand)) return ept_detail::unhandled(kReason, core);
-    if (core.config.local_apic != nullptr && gpa.page() == core.config.apic_base)
-        return ept_detail::access_apic_page(core, kReason, gpa);
+    if (core.is_apic_page(gpa)) return ept_detail::access_apic_page(core, kReason, gpa);
     auto started = start_mmio(core, gpa, Gva(core.vmcs.read(VmcsField::GUEST_LINEAR_ADDRESS)));
     if (!started) return ept_detail::unhandled(kReason, core);
     return *started;

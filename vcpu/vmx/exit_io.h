@@ -29,14 +29,14 @@ StringIo decode_string(Core<Hw>& core) {
 template <class Hw>
 void finish_string(Core<Hw>& core, const StringIo& string) {
     step_index(core, string.index, string.io.size, string.address_bytes);
-    finish_element(core, string.io.rep, string.address_bytes,
-                   core.vmcs.read(x86::VmcsField::VM_EXIT_INSTRUCTION_LENGTH));
+    finish_element(core, {string.io.rep, string.address_bytes,
+                          core.vmcs.read(x86::VmcsField::VM_EXIT_INSTRUCTION_LENGTH), false});
 }
 
 template <class Hw>
 LinearAddress element_address(Core<Hw>& core, const StringIo& string) {
     const uint64_t offset = count_register(core, string.index, string.address_bytes);
-    return linear_address(core, string.segment, offset, string.io.size, string.io.in);
+    return linear_address(core, SegmentAccess{string.segment, offset, string.io.size, string.io.in});
 }
 
 // One element a VM exit; between two of them the guest is entered, so that it can be interrupted. The memory
@@ -60,7 +60,7 @@ Result<VmExit> handle_string(Core<Hw>& core) {
         const Access access{AccessKind::Write, memory.user(), false};
         const Located where = memory.probe(gva, string.io.size, access);
         if (!where.ok()) return cannot_access(core, where, AccessKind::Write);
-        core.pending = {Pending::Kind::PortToMemory, string.io.size, false, 0, Gpa(), 0, {}};
+        core.pending.await_port(Pending::Kind::PortToMemory, string.io.size);
         return VmExit::IoRead{string.io.port, width};
     }
     std::array<uint8_t, 4> bytes{};
@@ -89,7 +89,7 @@ Result<VmExit> handle_io(Core<Hw>& core) {
     const auto width = static_cast<AccessWidth>(io.size);
     core.advance_rip();
     if (io.in) {
-        core.pending = {Pending::Kind::PortToRegister, io.size, false, 0, Gpa(), 0, {}};
+        core.pending.await_port(Pending::Kind::PortToRegister, io.size);
         return VmExit::IoRead{io.port, width};
     }
     const uint64_t data = low_bytes(core.gprs.get(x86::Gpr::RAX), io.size);

@@ -38,7 +38,7 @@ LinearAddress operand_address(Core<Hw>& core, const MemoryInstruction& instructi
     const uint64_t next_rip = core.vmcs.read(x86::VmcsField::GUEST_RIP) + instruction.length;
     const auto gpr = [&core](x86::Gpr index) { return core.gpr(index); };
     const uint64_t offset = x86::effective_address(operand, next_rip, gpr);
-    return linear_address(core, operand.segment, offset, instruction.memory_bytes, write);
+    return linear_address(core, SegmentAccess{operand.segment, offset, instruction.memory_bytes, write});
 }
 
 // Loads and the like have no effect but on registers: complete before they are returned.
@@ -68,7 +68,7 @@ void finish_string(Core<Hw>& core, const MemoryInstruction& instruction, bool st
         step_index(core, x86::Gpr::RSI, size, address_bytes);
     if (instruction.op != MemoryOp::LODS) step_index(core, x86::Gpr::RDI, size, address_bytes);
     const bool repeat = instruction.repeat != x86::Repeat::NONE;
-    finish_element(core, repeat, address_bytes, instruction.length, stop);
+    finish_element(core, {repeat, address_bytes, instruction.length, stop});
 }
 
 template <class Hw>
@@ -89,8 +89,8 @@ inline uint64_t little_endian(std::span<const uint8_t> bytes) {
 // MOVS with the device at its source: the destination must take the element before the device is read. It may
 // be device memory as well.
 template <class Hw>
-Result<VmExit> start_move_from(Core<Hw>& core, GuestMemory<Hw>& memory, const MemoryInstruction& instruction,
-                               Gpa gpa) {
+Result<VmExit> start_move_from(Core<Hw>& core, const MemoryInstruction& instruction, Gpa gpa) {
+    GuestMemory<Hw> memory(core);
     const LinearAddress to = operand_address(core, instruction, x86::string_destination(instruction), true);
     if (to.fault) {
         core.inject(*to.fault);
@@ -106,11 +106,11 @@ Result<VmExit> start_move_from(Core<Hw>& core, GuestMemory<Hw>& memory, const Me
 
 // MOVS with the device at its destination.
 template <class Hw>
-Result<VmExit> start_move_to(Core<Hw>& core, GuestMemory<Hw>& memory, const MemoryInstruction& instruction,
-                             Gpa gpa, uint64_t source) {
+Result<VmExit> start_move_to(Core<Hw>& core, const MemoryInstruction& instruction, Gpa gpa, Gva source) {
+    GuestMemory<Hw> memory(core);
     std::array<uint8_t, 8> bytes{};
     const std::span element(bytes.data(), instruction.memory_bytes);
-    const Located where = memory.read(Gva(source), element, {AccessKind::Read, memory.user(), true});
+    const Located where = memory.read(source, element, {AccessKind::Read, memory.user(), true});
     if (!where.ok()) return cannot_access(core, where, AccessKind::Read);
     finish_string(core, instruction);
     return VmExit::MmioWrite{gpa, static_cast<AccessWidth>(element.size()), little_endian(element)};
@@ -123,7 +123,7 @@ template <class Hw>
 bool is_device(const Core<Hw>& core, Gpa gpa, uint64_t bytes) {
     for (const MmioRange& range : core.config.mmio)
         if (range.contains(gpa, bytes)) return true;
-    return core.config.local_apic != nullptr && gpa.page() == core.config.apic_base;
+    return core.is_apic_page(gpa);
 }
 
 // The instruction at RIP touched device memory at gpa, whose linear address was gla. Empty when it is not one
@@ -143,10 +143,10 @@ std::optional<Result<VmExit>> start_mmio(Core<Hw>& core, Gpa gpa, Gva gla) {
     if (moves && address != gla.value()) {
         const auto to = operand_address(core, instruction, x86::string_destination(instruction), true);
         if (to.address != gla.value()) return std::nullopt;
-        return start_move_to(core, memory, instruction, gpa, address);
+        return start_move_to(core, instruction, gpa, Gva(address));
     }
     if (address != gla.value()) return std::nullopt;
-    if (moves) return start_move_from(core, memory, instruction, gpa);
+    if (moves) return start_move_from(core, instruction, gpa);
     if (is_plain_store(instruction)) {
         const uint64_t data = low_bytes(source_operand(core, instruction), instruction.memory_bytes);
         core.advance_rip(instruction.length);

@@ -89,6 +89,7 @@ class GuestMemory {
 
     // EPT alone. NestedFault when EPT does not grant the access.
     Located locate_physical(Gpa gpa, Access access) {
+        if (core_.is_apic_page(gpa)) return {Located::End::NestedFault, 0, Gva(), gpa, Hpa()};
         std::array<Hpa, 5> entries{};
         unsigned used = 0;
         auto read_entry = [&](unsigned, Hpa address) -> uint64_t {

@@ -48,7 +48,7 @@ void request_windows(Core<Hw>& core) {
     const bool nmi_window = core.controls.pin.has(x86::PinControls::VIRTUAL_NMIS);
     const bool nmi = core.events.has_nmi();
     P wanted = core.controls.primary.without(P::INTERRUPT_WINDOW_EXITING | P::NMI_WINDOW_EXITING);
-    if (core.events.has_interrupts() || (nmi && !nmi_window))
+    if (core.window_wanted || core.events.has_interrupts() || (nmi && !nmi_window))
         wanted = wanted.with(P::INTERRUPT_WINDOW_EXITING);
     if (nmi && nmi_window) wanted = wanted.with(P::NMI_WINDOW_EXITING);
     if (wanted != core.controls.primary) core.write_primary(wanted);
@@ -75,6 +75,21 @@ void prepare_entry(Core<Hw>& core) {
     if (!core.events.empty() || (core.controls.primary.raw & kWindows) != 0)
         inject_detail::prepare_events(core);
     core.emulated = false;
+}
+
+// Whether an interrupt that is queued now would be injected at the next entry.
+template <class Hw>
+bool can_take_interrupt(Core<Hw>& core) {
+    if (!core.events.empty()) return false;
+    const uint32_t state = inject_detail::interruptibility(core);
+    return Readiness::of(core.vmcs.read(x86::VmcsField::GUEST_RFLAGS), state).interrupts;
+}
+
+template <class Hw>
+void want_interrupt_window(Core<Hw>& core, bool wanted) {
+    if (core.window_wanted == wanted) return;
+    core.window_wanted = wanted;
+    inject_detail::request_windows(core);
 }
 
 // After an entry that failed: the event was not delivered and stays first.

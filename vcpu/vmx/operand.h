@@ -18,13 +18,11 @@ bool checks_segment_types(Core<Hw>& core) {
 }
 
 template <class Hw>
-LinearAddress linear_address(Core<Hw>& core, x86::SegmentRegister which, uint64_t offset, uint64_t size,
-                             bool write) {
+LinearAddress linear_address(Core<Hw>& core, const SegmentAccess& access) {
     if (!core.in_64bit_mode())
-        return linear_address(core.vmcs.segment(which), which, offset, size, write,
-                              checks_segment_types(core));
+        return linear_address(core.vmcs.segment(access.segment), access, checks_segment_types(core));
     const bool la57 = (core.vmcs.read(x86::VmcsField::GUEST_CR4) & x86::cr4::LA57) != 0;
-    return linear_address_64(which, core.vmcs.segment_base(which), offset, la57 ? 57 : 48);
+    return linear_address_64(core.vmcs.segment_base(access.segment), access, la57 ? 57 : 48);
 }
 
 // Where an access of the guest's instruction failed: what run() has to return, after queueing the fault.
@@ -78,17 +76,24 @@ void step_index(Core<Hw>& core, x86::Gpr index, unsigned element, unsigned addre
     core.set_gpr(index, merge_gpr(old, low_bytes(next, address_bytes), address_bytes));
 }
 
-// Ends one element of a string instruction: counts it, and leaves the instruction after the last.
-// `stop`: REPE or REPNE found its condition.
+// One element of a string instruction.
+struct Element {
+    bool repeat = false;
+    unsigned address_bytes = 8;
+    uint64_t length = 0;  // of the instruction
+    bool stop = false;    // REPE or REPNE found its condition
+};
+
+// Counts the element, and leaves the instruction after the last one.
 template <class Hw>
-void finish_element(Core<Hw>& core, bool repeat, unsigned address_bytes, uint64_t length, bool stop = false) {
-    if (repeat) {
+void finish_element(Core<Hw>& core, const Element& element) {
+    if (element.repeat) {
         const uint64_t old = core.gpr(x86::Gpr::RCX);
-        const uint64_t left = low_bytes(old - 1, address_bytes);
-        core.set_gpr(x86::Gpr::RCX, merge_gpr(old, left, address_bytes));
-        if (left != 0 && !stop) return core.finish_instruction();
+        const uint64_t left = low_bytes(old - 1, element.address_bytes);
+        core.set_gpr(x86::Gpr::RCX, merge_gpr(old, left, element.address_bytes));
+        if (left != 0 && !element.stop) return core.finish_instruction();
     }
-    core.advance_rip(length);
+    core.advance_rip(element.length);
 }
 
 }  // namespace vtless::vmx

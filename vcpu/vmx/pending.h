@@ -26,6 +26,12 @@ struct Pending {
     Gpa gpa;                       // Mmio, MmioWrite
     uint64_t value = 0;
     x86::MemoryInstruction instruction{};
+
+    // The rest is of no meaning to a port read and is left as it is.
+    constexpr void await_port(Kind which, uint8_t size) {
+        kind = which;
+        bytes = size;
+    }
 };
 
 // A general-purpose register after a write of 1, 2, 4 or 8 bytes. SDM Vol. 1 "General-Purpose Registers in

@@ -32,21 +32,33 @@ constexpr bool segment_permits(const x86::Segment& segment, bool write, bool pro
     return write ? segment.rights.writable() : segment.rights.readable();
 }
 
-// In 64-bit mode only the bases of FS and GS count and the address must be canonical.
-constexpr LinearAddress linear_address_64(x86::SegmentRegister which, uint64_t base, uint64_t offset,
-                                          unsigned width) {
-    const bool based = which == x86::SegmentRegister::FS || which == x86::SegmentRegister::GS;
-    const uint64_t address = based ? base + offset : offset;
+struct SegmentAccess {
+    x86::SegmentRegister segment = x86::SegmentRegister::DS;
+    uint64_t offset = 0;
+    uint64_t size = 1;
+    bool write = false;
+
+    constexpr x86::Vector fault() const {
+        return segment == x86::SegmentRegister::SS ? x86::Vector::SS : x86::Vector::GP;
+    }
+};
+
+// In 64-bit mode only the bases of FS and GS count and the address must be canonical. width: 48 or 57.
+constexpr LinearAddress linear_address_64(uint64_t base, const SegmentAccess& access, unsigned width) {
+    using x86::SegmentRegister;
+    const bool based = access.segment == SegmentRegister::FS || access.segment == SegmentRegister::GS;
+    const uint64_t address = based ? base + access.offset : access.offset;
     if (is_canonical(address, width)) return {address, std::nullopt};
-    return {address, which == x86::SegmentRegister::SS ? x86::Vector::SS : x86::Vector::GP};
+    return {address, access.fault()};
 }
 
-constexpr LinearAddress linear_address(const x86::Segment& segment, x86::SegmentRegister which,
-                                       uint64_t offset, uint64_t size, bool write, bool protected_mode) {
-    const uint64_t address = (segment.base + offset) & 0xffffffff;
-    if (segment_permits(segment, write, protected_mode) && within_limit(segment, offset, size))
+constexpr LinearAddress linear_address(const x86::Segment& segment, const SegmentAccess& access,
+                                       bool protected_mode) {
+    const uint64_t address = (segment.base + access.offset) & 0xffffffff;
+    if (segment_permits(segment, access.write, protected_mode) &&
+        within_limit(segment, access.offset, access.size))
         return {address, std::nullopt};
-    return {address, which == x86::SegmentRegister::SS ? x86::Vector::SS : x86::Vector::GP};
+    return {address, access.fault()};
 }
 
 }  // namespace vtless::vmx

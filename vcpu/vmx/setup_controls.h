@@ -18,22 +18,22 @@ Result<uint64_t> read_msr(Hw& hw, x86::Msr msr) {
     return value;
 }
 
-// Needed bits, plus those of the optional ones that the processor has. Bits that must be 1 and that are
-// neither are refused when they are in `unwanted`: they would cause exits that are not expected.
+// What set-up asks for in one control word.
+struct Wish {
+    uint32_t needed = 0;
+    uint32_t optional = 0;  // dropped where the processor does not have it
+    uint32_t unwanted = 0;  // would cause exits that are not expected; other bits that must be 1 are accepted
+};
+
 template <class C>
-Result<C> choose(ControlGroup group, x86::ControlCapability<C> capability, C needed, C optional, C unwanted) {
-    const uint32_t lacking = needed.raw & ~capability.allowed1();
+Result<C> choose(ControlGroup group, x86::ControlCapability<C> capability, const Wish& wish) {
+    const uint32_t lacking = wish.needed & ~capability.allowed1();
     if (lacking != 0) return missing(group, lacking);
-    const uint32_t forced = unwanted.raw & capability.allowed0();
+    const uint32_t forced = wish.unwanted & capability.allowed0();
     if (forced != 0)
         return fail_with(VCpuErrc::Unsupported, Failure::ForcedControls, forced,
                          static_cast<uint16_t>(group));
-    return capability.adjust(needed.with(optional.raw & capability.allowed1()));
-}
-
-template <class C>
-constexpr C controls(uint32_t bits) {
-    return C{{bits}};
+    return capability.adjust(C{{wish.needed | (wish.optional & capability.allowed1())}});
 }
 
 template <class Hw>
@@ -43,8 +43,7 @@ Result<x86::PinControls> choose_pin(Hw& hw, const SetupConfig& config) {
     if (!capability) return Unexpected(capability.error());
     const uint32_t timer = config.preemption_timer.ticks != 0 ? P::ACTIVATE_VMX_PREEMPTION_TIMER : 0;
     return choose(ControlGroup::Pin, x86::PinCapability{*capability},
-                  controls<P>(P::EXTERNAL_INTERRUPT_EXITING | P::NMI_EXITING | timer),
-                  controls<P>(P::VIRTUAL_NMIS), P{});
+                  {P::EXTERNAL_INTERRUPT_EXITING | P::NMI_EXITING | timer, P::VIRTUAL_NMIS, 0});
 }
 
 // Interrupt windows must be possible, but the control starts clear.
@@ -61,8 +60,8 @@ Result<x86::PrimaryControls> choose_primary(Hw& hw, const SetupConfig& config) {
     if (config.tsc_offset != 0) needed |= P::USE_TSC_OFFSETTING;
     uint32_t optional = P::MWAIT_EXITING | P::MONITOR_EXITING;
     if (config.local_apic != nullptr) optional |= P::CR8_LOAD_EXITING | P::CR8_STORE_EXITING;
-    return choose(ControlGroup::Primary, capability, controls<P>(needed), controls<P>(optional),
-                  controls<P>(P::CR3_LOAD_EXITING | P::CR3_STORE_EXITING));
+    return choose(ControlGroup::Primary, capability,
+                  {needed, optional, P::CR3_LOAD_EXITING | P::CR3_STORE_EXITING});
 }
 
 // What CPUID does not offer, the guest is not given.
@@ -84,8 +83,7 @@ Result<x86::SecondaryControls> choose_secondary(Hw& hw, const SetupConfig& confi
     if (!raw) return Unexpected(raw.error());
     const uint32_t apic = config.apic_access_page ? S::VIRTUALIZE_APIC_ACCESSES : 0;
     return choose(ControlGroup::Secondary, x86::SecondaryCapability{*raw},
-                  controls<S>(S::ENABLE_EPT | S::UNRESTRICTED_GUEST | apic),
-                  controls<S>(optional_secondary(hw)), S{});
+                  {S::ENABLE_EPT | S::UNRESTRICTED_GUEST | apic, optional_secondary(hw), 0});
 }
 
 template <class Hw>
@@ -96,9 +94,9 @@ Result<x86::ExitControls> choose_exit(Hw& hw, const SetupConfig& config) {
     uint32_t optional = E::SAVE_IA32_PAT | E::LOAD_IA32_PAT | E::SAVE_DEBUG_CONTROLS;
     if (config.preemption_timer.ticks != 0) optional |= E::SAVE_VMX_PREEMPTION_TIMER_VALUE;
     return choose(ControlGroup::Exit, x86::ExitCapability{*raw},
-                  controls<E>(E::HOST_ADDRESS_SPACE_SIZE | E::ACKNOWLEDGE_INTERRUPT_ON_EXIT |
-                              E::SAVE_IA32_EFER | E::LOAD_IA32_EFER),
-                  controls<E>(optional), E{});
+                  {E::HOST_ADDRESS_SPACE_SIZE | E::ACKNOWLEDGE_INTERRUPT_ON_EXIT | E::SAVE_IA32_EFER |
+                       E::LOAD_IA32_EFER,
+                   optional, 0});
 }
 
 template <class Hw>
@@ -107,8 +105,8 @@ Result<x86::EntryControls> choose_entry(Hw& hw, const SetupConfig& config) {
     const auto raw = read_msr(hw, x86::Msr::IA32_VMX_TRUE_ENTRY_CTLS);
     if (!raw) return Unexpected(raw.error());
     const uint32_t long_mode = (config.entry_state.efer & x86::efer::LMA) != 0 ? E::IA32E_MODE_GUEST : 0;
-    return choose(ControlGroup::Entry, x86::EntryCapability{*raw}, controls<E>(E::LOAD_IA32_EFER | long_mode),
-                  controls<E>(E::LOAD_IA32_PAT | E::LOAD_DEBUG_CONTROLS), E{});
+    return choose(ControlGroup::Entry, x86::EntryCapability{*raw},
+                  {E::LOAD_IA32_EFER | long_mode, E::LOAD_IA32_PAT | E::LOAD_DEBUG_CONTROLS, 0});
 }
 
 }  // namespace setup_detail

@@ -51,7 +51,7 @@ class VmxPerCpu {
     }
 
     Result<void> hardware_disable() {
-        if (!enabled_) return fail_with(VCpuErrc::Backend, Failure::NotBound);
+        if (!enabled_) return fail(VCpuErrc::BadState);
         if (const auto done = check(Instruction::VMXOFF, hw_->vmxoff()); !done) return done;
         enabled_ = false;
         return check(Instruction::MOV_CR, hw_->write_cr4(hw_->read_cr4() & ~x86::cr4::VMXE));

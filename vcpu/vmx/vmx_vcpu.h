@@ -117,6 +117,11 @@ class VmxVCpu {
         if (vector == static_cast<uint8_t>(x86::Vector::NMI)) return inject_nmi(), Result<void>();
         return inject_exception(static_cast<x86::Vector>(vector), error_code);
     }
+    // For an interrupt controller that chooses its vector only when the guest can take it: run() returns
+    // Nothing at the first instruction where it can, until the window is cancelled. While bound.
+    bool can_take_interrupt() { return vmx::can_take_interrupt(core_); }
+    Result<void> request_interrupt_window() { return set_window(true); }
+    Result<void> cancel_interrupt_window() { return set_window(false); }
     bool has_waiting_events() const { return !core_.events.empty(); }
 
     // Completions, after the exit and before the next run(): IoRead, MmioRead, SysRegRead. The value is cut
@@ -175,6 +180,10 @@ class VmxVCpu {
         return fail_with(VCpuErrc::ResourceBusy, Failure::QueueFull, EventQueue::kExceptions);
     }
     Result<void> finished(Result<void> done) { return done ? core_.vmcs.take_failure() : done; }
+    Result<void> set_window(bool wanted) {
+        want_interrupt_window(core_, wanted);
+        return core_.vmcs.take_failure();
+    }
     Result<void> load_clear_vmcs();
     Result<void> fill_vmcs();
     void exchange_state();

@@ -9,8 +9,7 @@ namespace vtless::vmx {
 template <x86::VmxHw Hw, class Policy>
 Result<void> VmxVCpu<Hw, Policy>::setup(const SetupConfig& config) {
     core_.config = config;
-    if (!config.mmio.empty() && config.apic_base.page_offset() != 0)
-        return fail(VCpuErrc::InvalidInput, config.apic_base.value());
+    if (config.apic_base.page_offset() != 0) return fail(VCpuErrc::InvalidInput, config.apic_base.value());
     if (const auto done = choose_controls(core_); !done) return done;
     if (const auto done = find_features(core_); !done) return done;
     MsrPassThroughList passed = config.passed_msrs;

@@ -13,7 +13,7 @@ Result<VmExit> VmxVCpu<Hw, Policy>::step() {
     if (!core_.loaded) [[unlikely]]
         return refuse_unbound();
     if (core_.pending.kind == Pending::Kind::MmioWrite) [[unlikely]]
-        return follow_up(core_);
+        return finish_mmio(core_);
     core_.pending.kind = Pending::Kind::None;
     prepare_entry(core_);
     if (const auto loaded = load_guest_xstate(core_); !loaded) [[unlikely]]

@@ -157,6 +157,29 @@ TEST(VmxInject, ShadowOfStiHoldsWhenNothingWasEmulated) {
     EXPECT_TRUE(entry.interrupt_window);
 }
 
+TEST(VmxInject, EmbeddersWindowStaysUntilItIsCancelled) {
+    Machine machine;
+    EXPECT_FALSE(machine.vcpu().can_take_interrupt());
+    ASSERT_TRUE(machine.vcpu().request_interrupt_window());
+    EXPECT_TRUE(entry_after(machine).interrupt_window);
+    ASSERT_TRUE(machine.vcpu().inject_exception(Vector::UD));
+    EXPECT_FALSE(machine.vcpu().can_take_interrupt());
+    EXPECT_TRUE(entry_after(machine).interrupt_window);
+    enable_interrupts(machine);
+    EXPECT_TRUE(machine.vcpu().can_take_interrupt());
+    ASSERT_TRUE(machine.vcpu().cancel_interrupt_window());
+    EXPECT_FALSE(entry_after(machine).interrupt_window);
+}
+
+TEST(VmxInject, ShadowKeepsAnInterruptOffUntilItsInstructionIsEmulated) {
+    Machine machine;
+    enable_interrupts(machine);
+    machine.field(VmcsField::GUEST_INTERRUPTIBILITY_STATE) = blocking::BLOCKING_BY_STI;
+    EXPECT_FALSE(machine.vcpu().can_take_interrupt());
+    machine.run_exit(ExitReason::HLT, 0, 1);
+    EXPECT_TRUE(machine.vcpu().can_take_interrupt());
+}
+
 // An EPT violation while an event was being delivered.
 void exit_during_delivery(Machine& machine, EventInfo event, uint32_t error_code = 0, uint64_t length = 0) {
     machine.hw.on_entry([=](FakeHw& hw) {

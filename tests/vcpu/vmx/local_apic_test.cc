@@ -82,6 +82,31 @@ TEST_F(Apic, ReadModifyWriteOfARegister) {
     EXPECT_TRUE(machine.run().is<VmExit::Halt>());
 }
 
+TEST_F(Apic, MoveFromADeviceToTheApicReachesIt) {
+    SetupConfig both = config(apic);
+    both.mmio.push_back({Gpa(0xe0000000), 0x1000});
+    ASSERT_TRUE(machine.vcpu().unbind());
+    ASSERT_TRUE(machine.vcpu().setup(both));
+    ASSERT_TRUE(machine.vcpu().bind());
+    machine.enter_long_mode();
+    machine.map_guest(0x4000, 0x4000);
+    machine.map_guest(0xa000, 0xe0000000);
+    machine.map_guest(kWindow, kApicPage);
+    machine.field(VmcsField::GUEST_RIP) = 0x4000;
+    machine.set_gpr(Gpr::RSI, 0xa000);
+    machine.set_gpr(Gpr::RDI, kWindow + 0xb0);
+    machine.put(0x4000, {0xa5});
+    machine.hw.on_entry([](FakeHw& hw) {
+        hw.set_exit(48, 0x181, 0);
+        hw.field(VmcsField::GUEST_PHYSICAL_ADDRESS) = 0xe0000000;
+        hw.field(VmcsField::GUEST_LINEAR_ADDRESS) = 0xa000;
+    });
+    EXPECT_TRUE(machine.run().is<VmExit::MmioRead>());
+    ASSERT_TRUE(machine.vcpu().complete_mmio_read(0x99));
+    EXPECT_TRUE(machine.run().is<VmExit::Nothing>());
+    EXPECT_EQ(apic.writes.back(), (std::pair<uint32_t, uint64_t>{0xb0, 0x99}));
+}
+
 TEST_F(Apic, EventDeliveryOrFetchOnThePageIsUnhandled) {
     const x86::ApicAccessQualification fetch{0x80, x86::ApicAccessType::LINEAR_FETCH, false};
     EXPECT_TRUE(touch(ExitReason::APIC_ACCESS, {0x8b, 0x1f}, fetch.encode()).is<VmExit::Unhandled>());

@@ -44,6 +44,17 @@ TEST_F(VmxPerCpuTest, EnablesAndDisables) {
     ASSERT_TRUE(cpu.hardware_enable());
 }
 
+TEST_F(VmxPerCpuTest, RefusesToBeEnabledOrDisabledTwice) {
+    const auto disabled = cpu.hardware_disable();
+    ASSERT_FALSE(disabled);
+    EXPECT_EQ(disabled.error().code, VCpuErrc::BadState);
+    ASSERT_TRUE(cpu.hardware_enable());
+    const auto enabled = cpu.hardware_enable();
+    ASSERT_FALSE(enabled);
+    EXPECT_EQ(enabled.error().code, VCpuErrc::ResourceBusy);
+    EXPECT_TRUE(cpu.is_enabled());
+}
+
 TEST_F(VmxPerCpuTest, RefusesAProcessorInUse) {
     hw.cr4 |= VMXE;
     EXPECT_EQ(refusal().what, Failure::VmxeAlreadySet);
