@@ -24,8 +24,10 @@ void VmxProcessor::leave(Vmcs& vmcs, const ExitRecord& record) {
     record_exit(vmcs, record);
     save_guest(vmcs, record);
     engine_->add_cycles(TransitionCosts::kVmExit);
-    const Hpa store_area = vmcs.get_address(F::VM_EXIT_MSR_STORE_ADDRESS);
-    if (store_msrs(store_area, vmcs.get32(F::VM_EXIT_MSR_STORE_COUNT)) != 0) abort(vmcs, kAbortMsrStore);
+    if (const uint32_t count = vmcs.get32(F::VM_EXIT_MSR_STORE_COUNT); count != 0) {
+        const Hpa area = vmcs.get_address(F::VM_EXIT_MSR_STORE_ADDRESS);
+        if (store_msrs(area, count) != 0) abort(vmcs, kAbortMsrStore);
+    }
     load_host(vmcs);
 }
 
@@ -84,31 +86,45 @@ void VmxProcessor::save_guest(Vmcs& vmcs, const ExitRecord& record) {
     }
 }
 
-// "Loading Host State" (28.5). CR0: ET, CD, NW and the reserved bits are not modified.
+// "Loading Host State" (28.5). A hypervisor that has changed nothing gets what is there already.
 void VmxProcessor::load_host(const Vmcs& vmcs) {
+    const ExitControls controls = vmcs.exit_controls();
+    root_.dr7 = x86::dr7::kReset;
+    root_.debugctl = 0;
+    if (controls.has(ExitControls::LOAD_IA32_PAT)) root_.pat = vmcs.get(F::HOST_IA32_PAT);
+    if (!host_is_loaded(vmcs)) load_host_registers(vmcs);
+    if (const uint32_t count = vmcs.get32(F::VM_EXIT_MSR_LOAD_COUNT); count != 0) {
+        host_from_ = nullptr;
+        if (load_msrs(vmcs.get_address(F::VM_EXIT_MSR_LOAD_ADDRESS), count, World::Root) != 0)
+            abort(*operation_.current(), kAbortMsrLoad);
+    }
+}
+
+// Without its control IA32_EFER keeps bits of the guest's.
+bool VmxProcessor::host_is_loaded(const Vmcs& vmcs) const {
+    return host_from_ == &vmcs && vmcs.exit_controls().has(ExitControls::LOAD_IA32_EFER);
+}
+
+// CR0: ET, CD, NW and the reserved bits are not modified.
+void VmxProcessor::load_host_registers(const Vmcs& vmcs) {
     constexpr uint64_t kCr0Kept = x86::cr0::ET | x86::cr0::CD | x86::cr0::NW;
+    constexpr uint64_t kMode = x86::efer::LMA | x86::efer::LME;
     const ExitControls controls = vmcs.exit_controls();
     const bool long_mode = controls.has(ExitControls::HOST_ADDRESS_SPACE_SIZE);
-    constexpr uint64_t kMode = x86::efer::LMA | x86::efer::LME;
     root_.cr0 = (vmcs.get(F::HOST_CR0) & ~kCr0Kept) | (root_.cr0 & kCr0Kept);
     root_.cr3 = vmcs.get(F::HOST_CR3);
     root_.cr4 = vmcs.get(F::HOST_CR4) | (long_mode ? x86::cr4::PAE : 0);
-    root_.dr7 = x86::dr7::kReset;
-    root_.debugctl = 0;
     root_.sysenter_cs = vmcs.get(F::HOST_IA32_SYSENTER_CS);
     root_.sysenter_esp = vmcs.get(F::HOST_IA32_SYSENTER_ESP);
     root_.sysenter_eip = vmcs.get(F::HOST_IA32_SYSENTER_EIP);
     root_.efer = controls.has(ExitControls::LOAD_IA32_EFER)
                      ? vmcs.get(F::HOST_IA32_EFER)
                      : (mmu_->paging().efer & ~kMode) | (long_mode ? kMode : 0);
-    if (controls.has(ExitControls::LOAD_IA32_PAT)) root_.pat = vmcs.get(F::HOST_IA32_PAT);
     load_host_segments(vmcs);
     root_.rip = vmcs.get(F::HOST_RIP);
     root_.rsp = vmcs.get(F::HOST_RSP);
     root_.rflags = x86::rflags::kFixed1;
-    const Hpa load_area = vmcs.get_address(F::VM_EXIT_MSR_LOAD_ADDRESS);
-    if (load_msrs(load_area, vmcs.get32(F::VM_EXIT_MSR_LOAD_COUNT), World::Root) != 0)
-        abort(*operation_.current(), kAbortMsrLoad);
+    host_from_ = &vmcs;
 }
 
 // "Loading Host Segment and Descriptor-Table Registers" (28.5.2): flat segments, TR a busy TSS of 0x67 bytes,

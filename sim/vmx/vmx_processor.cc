@@ -55,6 +55,7 @@ VmxStatus VmxProcessor::vmwrite(VmcsField field, uint64_t value) {
         value = value << 32 | low;
     }
     value &= x86::access_mask(x86::full(field));
+    if ((info.groups & group_bit(CheckGroup::Host)) != 0) host_from_ = nullptr;
     if (info.live != kNotLive) {
         GuestState::write(*vmcs, static_cast<LiveField>(info.live), value);
         vmcs->mark_unchecked(info.groups);
@@ -114,6 +115,7 @@ VmxStatus VmxProcessor::rdmsr(x86::Msr msr, uint64_t& value) const {
 }
 
 VmxStatus VmxProcessor::wrmsr(x86::Msr msr, uint64_t value) {
+    host_from_ = nullptr;
     return msrs_.write(msr, World::Root, value) ? VmxStatus::succeed() : VmxStatus::fault(Vector::GP);
 }
 
@@ -135,6 +137,7 @@ VmxStatus VmxProcessor::xsetbv(uint32_t index, uint64_t value) {
 
 // In VMX operation the fixed bits cannot be changed. SDM Vol. 3C "Restrictions on VMX Operation" (24.8).
 VmxStatus VmxProcessor::write_cr0(uint64_t value) {
+    host_from_ = nullptr;
     const bool paging_off = (value & x86::cr0::PG) == 0;
     const bool protection_off = (value & x86::cr0::PE) == 0;
     if ((value >> 32) != 0 || (protection_off && !paging_off) || (root_.ia32e() && paging_off))
@@ -146,6 +149,7 @@ VmxStatus VmxProcessor::write_cr0(uint64_t value) {
 }
 
 VmxStatus VmxProcessor::write_cr4(uint64_t value) {
+    host_from_ = nullptr;
     const uint64_t must = operation_.on() ? capability::kCr4Fixed0 : 0;
     const bool pae_off = (value & x86::cr4::PAE) == 0;
     if (!x86::meets_fixed_bits(value, must, capability::kCr4Fixed1) || (root_.ia32e() && pae_off))

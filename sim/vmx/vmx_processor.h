@@ -44,7 +44,10 @@ class VmxProcessor {
 
     x86::VmxStatus vmxon(Hpa region) { return operation_.vmxon(region); }
     x86::VmxStatus vmxoff() { return operation_.vmxoff(); }
-    x86::VmxStatus vmclear(Hpa region) { return operation_.vmclear(region); }
+    x86::VmxStatus vmclear(Hpa region) {
+        host_from_ = nullptr;
+        return operation_.vmclear(region);
+    }
     x86::VmxStatus vmptrld(Hpa region) { return operation_.vmptrld(region); }
     x86::VmxStatus vmptrst(Hpa& region) { return operation_.vmptrst(region); }
     x86::VmxStatus vmread(x86::VmcsField field, uint64_t& value) {
@@ -132,6 +135,8 @@ class VmxProcessor {
     void record_exit(Vmcs& vmcs, const ExitRecord& record);
     void save_guest(Vmcs& vmcs, const ExitRecord& record);
     void load_host(const Vmcs& vmcs);
+    bool host_is_loaded(const Vmcs& vmcs) const;
+    void load_host_registers(const Vmcs& vmcs);
     void load_host_segments(const Vmcs& vmcs);
     void abort(Vmcs& vmcs, uint32_t indicator);
 
@@ -152,6 +157,8 @@ class VmxProcessor {
     GprResidence gprs_;
     std::optional<EntryFailure> entry_failure_;
     uint32_t vmx_abort_ = 0;
+    // The VMCS whose host state root_ still is: neither its fields nor root_ changed since. Else nullptr.
+    const Vmcs* host_from_ = nullptr;
     uint16_t last_vpid_ = 0;  // whose translations the Mmu holds
 };
 
