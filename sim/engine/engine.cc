@@ -35,8 +35,11 @@ struct EngineHooks {
     static void syscall(uc_engine*, void* self) { engine(self).on_system_call(Instruction::SYSCALL); }
     static void sysenter(uc_engine*, void* self) { engine(self).on_system_call(Instruction::SYSENTER); }
 
+    static int rdtsc(uc_engine*, void* self) { return engine(self).on_time_stamp(false); }
+    static int rdtscp(uc_engine*, void* self) { return engine(self).on_time_stamp(true); }
+
     static constexpr UnicornHooks all() {
-        return {fill, block, new_block, intercept, code, syscall, sysenter};
+        return {fill, block, new_block, intercept, code, syscall, sysenter, rdtsc, rdtscp};
     }
 };
 

@@ -30,11 +30,13 @@ struct EngineConfig {
     uint64_t flush_seed = 0;
 };
 
-// Stops that are off unless asked for, because running the instruction natively is right and cheaper.
+// Stops that can be done without: running the instruction natively is right then, and cheaper.
 struct OptionalStops {
     bool pause = false;
     bool descriptor_tables = false;  // LGDT LIDT LLDT LTR SGDT SIDT SLDT STR
     bool iret = false;
+    bool rdtsc = true;  // off: RDTSC gives cycles() + the offset of set_tsc_offset, whatever CR4.TSD says
+    bool rdtscp = true;
 
     friend constexpr bool operator==(const OptionalStops&, const OptionalStops&) = default;
 };
@@ -99,6 +101,7 @@ class Engine {
     // run() stops at the first instruction boundary where RFLAGS.IF is set and no shadow holds events off.
     void stop_when_interruptible(bool on) { want_interruptible_ = on; }
     void set_optional_stops(const OptionalStops& stops);
+    void set_tsc_offset(uint64_t offset) { tsc_offset_ = offset; }
     // From any thread: run() stops at an instruction boundary soon, with Requested.
     void request_exit();
 
@@ -164,6 +167,7 @@ class Engine {
     bool stop_with_exception(uint8_t vector, bool has_error_code, uint32_t error_code);
     bool grant_implicit_access();
     void refund_unexecuted();
+    uint64_t cycles_from(uint64_t offset) const;
     void ran_to_the_end_of(const CodeBlock* block);
     uint64_t linear_rip() const;
     uint64_t faulting_address() const;
@@ -213,6 +217,7 @@ class Engine {
     void on_code(uint64_t pc);
     void on_system_call(Instruction id);
     void on_intercept(uint32_t number);
+    int on_time_stamp(bool with_aux);
     void halt(Event event);
     Access access_for(AccessType type) const;
     CodeSize current_mode() const;
@@ -265,6 +270,7 @@ class Engine {
     bool stop_after_step_ = false;
     bool flush_after_step_ = false;  // a permission was lent for one instruction
     OptionalStops optional_stops_;
+    uint64_t tsc_offset_ = 0;
     uint32_t generation_ = 1;
     uint64_t mmu_generation_ = 0;
     PagingState paging_;

@@ -259,6 +259,23 @@ void Engine::on_system_call(Instruction id) {
     halt(Event::HookedInstruction);
 }
 
+// The block has been counted whole, this instruction and what follows it included.
+int Engine::on_time_stamp(bool with_aux) {
+    if (event_ != Event::None || last_block_ == nullptr) return 1;
+    const uint64_t rip = unicorn_->read(UC_X86_REG_RIP);
+    uint64_t linear = rip;
+    if (last_block_->mode != CodeSize::Bits64) {
+        unicorn_->save();
+        linear =
+            static_cast<uint32_t>(CpuState(unicorn_->image()).segment_base(x86::SegmentRegister::CS) + rip);
+    }
+    const uint64_t now = cycles_ - cycles_from(linear - last_pc_) + tsc_offset_;
+    unicorn_->write(x86::Gpr::RAX, static_cast<uint32_t>(now));
+    unicorn_->write(x86::Gpr::RDX, now >> 32);
+    if (with_aux) unicorn_->write(x86::Gpr::RCX, tsc_aux_);
+    return 1;
+}
+
 void Engine::on_intercept(uint32_t number) {
     intercept_ = number;
     halt(Event::Intercept);

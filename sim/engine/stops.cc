@@ -229,6 +229,14 @@ bool Engine::uses_stack_segment() {
 
 // ---------------------------------------------------------------------------------------------- accounting
 
+// What the last block's instructions from `offset` on cost.
+uint64_t Engine::cycles_from(uint64_t offset) const {
+    const auto& offsets = last_block_->offsets;
+    uint64_t sum = 0;
+    for (size_t i = offsets.size(); i != 0 && offsets[i - 1] >= offset; --i) sum += last_block_->costs[i - 1];
+    return sum;
+}
+
 // The block hook has counted the whole block; what starts at RIP has not run.
 void Engine::refund_unexecuted() {
     if (last_block_ == nullptr) return;
@@ -237,7 +245,7 @@ void Engine::refund_unexecuted() {
     const auto& offsets = last_block_->offsets;
     const auto first =
         static_cast<size_t>(std::lower_bound(offsets.begin(), offsets.end(), offset) - offsets.begin());
-    for (size_t i = first; i < offsets.size(); ++i) cycles_ -= last_block_->costs[i];
+    cycles_ -= cycles_from(offset);
     instructions_ -= offsets.size() - first;
     if (first == 0 && before_last_ == nullptr) return;  // nothing has run since the last stop
     ran_to_the_end_of(first == 0 ? before_last_ : nullptr);

@@ -77,6 +77,8 @@ void Unicorn::attach(const UnicornHooks& hooks, void* self) {
     add(UC_HOOK_EDGE_GENERATED, hooks.new_block);
     add(UC_HOOK_INSN, hooks.syscall, static_cast<int>(UC_X86_INS_SYSCALL));
     add(UC_HOOK_INSN, hooks.sysenter, static_cast<int>(UC_X86_INS_SYSENTER));
+    add(UC_HOOK_INSN, hooks.rdtsc, static_cast<int>(UC_X86_INS_RDTSC));
+    add(UC_HOOK_INSN, hooks.rdtscp, static_cast<int>(UC_X86_INS_RDTSCP));
 }
 
 void Unicorn::add_code_hook(uint64_t linear) {

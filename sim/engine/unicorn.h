@@ -25,6 +25,8 @@ struct UnicornHooks {
     uc_cb_hookcode_t code;
     void (*syscall)(uc_engine*, void* self);
     void (*sysenter)(uc_engine*, void* self);
+    int (*rdtsc)(uc_engine*, void* self);  // not 0: the instruction is done
+    int (*rdtscp)(uc_engine*, void* self);
 };
 
 class Unicorn {

@@ -36,6 +36,9 @@ uint16_t instruction_cycles(unsigned capstone_id) {
         case X86_INS_CMPXCHG16B:
         case X86_INS_MFENCE:
             return 20;
+        case X86_INS_RDTSC:
+        case X86_INS_RDTSCP:
+            return TransitionCosts::kEmulatedInstruction;  // whoever answers it
         case X86_INS_SYSRET:
         case X86_INS_SYSENTER:
         case X86_INS_SYSCALL:
