@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
 # One line for each file of guests/.
 set(VTLESS_CONFORMANCE_GUESTS
+  accessed_and_dirty
+  back_to_real
+  big_real
   cache_instructions
   clts_lmsw_smsw
+  compatibility_mode
+  compatibility_segments
   count_for_ever
   cpuid
   cpuid_in_real_mode
@@ -12,10 +17,18 @@ set(VTLESS_CONFORMANCE_GUESTS
   cr8
   double_fault
   efer
+  ept_accessed_and_dirty
+  ept_fetch
+  ept_in_real_mode
+  ept_page_walk
+  ept_read
+  ept_store_across_pages
+  ept_write
   exception_error_16
   exception_error_32
   exception_error_64
   exception_real
+  fetch_across_pages
   general_protection
   hlt
   hlt_wakes_by_interrupt
@@ -64,25 +77,44 @@ set(VTLESS_CONFORMANCE_GUESTS
   mov_ss_shadow
   msr_pass_through
   nmi
+  no_execute
   not_present_segment
   out_every_width
   outs_across_pages
+  pae_no_execute
+  pae_pdptes
+  page_becomes_present
+  page_becomes_writable
   page_fault_during_contributory
+  page_remapped_invlpg
+  page_remapped_mov_cr3
+  paging_32_large_page
   popf_window
   ports_passed
   power_off
   preempted
+  protected_16
   rdmsr
   rdmsr_at_cpl3
   rdtsc
   rdtsc_at_cpl3
+  real_mode_limit
+  real_segments
+  real_to_long
+  reserved_bit
   resume_flag
   segment_limit
   set_rbx
   single_step
   single_step_through_exits
+  smap
+  smc_aliased_mapping
+  smc_by_string
+  smc_same_mapping
+  smep
   stack_fault
   sti_shadow
+  store_across_pages
   syscall
   syscall_disabled
   sysenter_32
@@ -91,11 +123,16 @@ set(VTLESS_CONFORMANCE_GUESTS
   task_switch_by_jump
   triple_fault
   undefined_and_divide
+  user_access
+  v86_by_iret
+  v86_int_n_iopl
+  v86_iopl
   vectoring
   vectoring_int_n
   vectoring_page_fault
   vmcall
   vmcall_at_cpl3
   vmx_instructions
+  write_protect
   wrmsr
   xsetbv)

@@ -3,9 +3,8 @@
 .code64
 start:
     mov %ss, %eax
-    sti
     mov %eax, %ss
-    inc %ebx
+    mov 0x21000, %rcx
 window:
     inc %ebx
     END

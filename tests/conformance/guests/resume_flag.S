@@ -10,7 +10,8 @@ start:
     iretq
 resumed:
     nop
-    cpuid
+    invlpg 0x21000
+after:
     int $0x30
     END
 vector_48:
