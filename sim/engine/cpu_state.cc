@@ -88,6 +88,8 @@ x86::Segment CpuState::segment(SegmentRegister index) const {
     segment.base = load<uint64_t>(image_, at + layout::kSegmentBase);
     segment.limit = load<uint32_t>(image_, at + layout::kSegmentLimit);
     segment.rights.raw = (rights & kRightsPresent) ? rights : rights | kRightsUnusable;
+    // Unicorn's LTR marks the descriptor in memory busy, but not what it keeps of it.
+    if (index == SegmentRegister::TR) segment.rights.raw |= x86::segment_type::TSS_BUSY;
     return segment;
 }
 void CpuState::set_segment(SegmentRegister index, const x86::Segment& value) {

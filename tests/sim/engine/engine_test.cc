@@ -61,6 +61,19 @@ TEST(Engine, StopsBeforePortInputAndOutputOnceTheirBlockIsKnown) {
     EXPECT_EQ(m.engine().instructions(), 5u);
 }
 
+// SDM Vol. 2A "LTR": the descriptor becomes busy, and so does what TR keeps of it.
+TEST(Engine, TheTaskRegisterIsBusyOnceLoaded) {
+    GuestMachine m;
+    m.long_mode();
+    m.put<uint64_t>(GuestMachine::kGdt + 0x30, 0x0000890050000067);
+    m.put<uint64_t>(GuestMachine::kGdt + 0x38, 0);
+    m.code(kCode, {0xb8, 0x30, 0, 0, 0, 0x0f, 0x00, 0xd8, 0xf4});  // mov eax, 0x30; ltr ax; hlt
+    m.run();
+    ASSERT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.engine().state().segment(x86::SegmentRegister::TR).rights.raw, 0x8bu);
+    EXPECT_EQ(m.get<uint64_t>(GuestMachine::kGdt + 0x30), 0x00008b0050000067u);
+}
+
 TEST(Engine, ReportsTheExactAddressAndErrorCodeOfAPageFault) {
     GuestMachine m;
     m.long_mode();
