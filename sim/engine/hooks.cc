@@ -277,6 +277,8 @@ int Engine::on_time_stamp(bool with_aux) {
 }
 
 void Engine::on_intercept(uint32_t number) {
+    // The stop before SYSCALL stands: natively that does nothing, and then TF traps.
+    if (event_ != Event::None) return;
     intercept_ = number;
     halt(Event::Intercept);
 }

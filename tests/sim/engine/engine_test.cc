@@ -61,6 +61,23 @@ TEST(Engine, StopsBeforePortInputAndOutputOnceTheirBlockIsKnown) {
     EXPECT_EQ(m.engine().instructions(), 5u);
 }
 
+TEST(Engine, StopsBeforeASystemCallThatWouldTrap) {
+    for (const uint64_t rflags : {uint64_t{2}, uint64_t{2} | x86::rflags::TF}) {
+        GuestMachine m;
+        m.long_mode(kCode, 3, rflags);
+        m.code(kCode, {0x0f, 0x05, 0xf4});  // syscall; hlt
+        if (rflags == 2) {
+            m.engine().step();
+        } else {
+            m.run();
+        }
+        EXPECT_TRUE(m.stopped_before(Instruction::SYSCALL)) << rflags;
+        EXPECT_EQ(m.engine().rip(), kCode) << rflags;
+        EXPECT_EQ(m.engine().rflags(), rflags);
+        EXPECT_EQ(m.engine().instructions(), 0u);
+    }
+}
+
 // SDM Vol. 2A "LTR": the descriptor becomes busy, and so does what TR keeps of it.
 TEST(Engine, TheTaskRegisterIsBusyOnceLoaded) {
     GuestMachine m;
