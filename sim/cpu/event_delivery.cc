@@ -74,7 +74,10 @@ uint64_t Delivery::saved_rip() const {
     return event_.instruction_length == 0 ? cpu().rip() : cpu().next_rip(event_.instruction_length);
 }
 
-uint64_t Delivery::saved_rflags() const { return cpu().rflags() | (saves_resume_flag(event_) ? rf::RF : 0); }
+// The engine clears RF only at the end of a block, so what it holds says nothing.
+uint64_t Delivery::saved_rflags() const {
+    return (cpu().rflags() & ~rf::RF) | (saves_resume_flag(event_) ? rf::RF : 0);
+}
 
 // SDM Vol. 3B "Interrupt and Exception Handling" in real-address mode (21.1.4).
 bool Delivery::real_mode() {

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "isa/x86/event_info.h"
+#include "isa/x86/rflags.h"
 #include "sim/vmx/live_fields.h"
 
 namespace vtless::sim {
@@ -24,7 +25,8 @@ uint64_t GuestState::read(const Vmcs& vmcs, LiveField field) const {
         case LiveField::RSP:
             return engine_->gpr(x86::Gpr::RSP);
         case LiveField::RFLAGS:
-            return engine_->rflags();
+            // The engine clears RF late; an exit that saves it as 1 has written the field. SDM Vol. 3C 28.3.3.
+            return engine_->rflags() & ~x86::rflags::RF;
         case LiveField::INTERRUPTIBILITY:
             return interruptibility();
         default:
