@@ -76,7 +76,7 @@ void page_fault(benchmark::State& state) {
     guest.memory().set_handler(place_in_guest(VTLESS_GUEST(page_fault_loop), guest_page_fault_handler));
     guest.set_gpr(x86::Gpr::RBP, pages);
     guest.set_gpr(x86::Gpr::RDI, kNotPresent);
-    versus(state, row("guest #PF delivered, and IRET", pages), Target::at_most_times(4),
+    versus(state, row("guest #PF delivered", pages), Target::at_most_times(4),
            {{floor.batch(), [&] { return ns_per(kRounds, [&] { guest.run_loop(kRounds); }); }}});
 }
 

@@ -20,8 +20,10 @@ constexpr uint64_t kReferences = 24;
 constexpr uint64_t kWalks = 200;
 constexpr Gva kAddress{0x7f3456789abc};
 
-// The guest's tables share no EPT table below the top.
-constexpr Gpa far_apart(uint64_t n) { return Gpa(n << 39 | n << 30 | n << 21 | n << 12); }
+// The guest's tables share no EPT table below the top, and entries do not all fall into one set of the cache.
+constexpr Gpa far_apart(uint64_t n) {
+    return Gpa(n << 39 | (67 * n & 0x1ff) << 30 | (131 * n & 0x1ff) << 21 | (29 * n & 0x1ff) << 12);
+}
 
 class Walk {
   public:

@@ -48,7 +48,7 @@ GUEST(interrupt_handler)
     hlt
 END_GUEST(interrupt_handler)
 
-// RCX times: touches RBP pages, then #PF whose handler steps over the load. RDI: a page that is not present.
+// RCX times: touches RBP pages, then #PF whose handler drops the frame and goes on behind the load. RDI: a page that is not present.
 GUEST(page_fault_loop)
 1:  mov %rbp, %r8
     mov %rsi, %rbx
@@ -57,13 +57,12 @@ GUEST(page_fault_loop)
     dec %r8
     jnz 2b
     mov (%rdi), %rax
-    dec %rcx
+3:  dec %rcx
     jnz 1b
     hlt
 GUEST_LABEL(page_fault_handler)
-    addq $3, 8(%rsp)
-    add $8, %rsp
-    iretq
+    add $48, %rsp
+    jmp 3b
 END_GUEST(page_fault_loop)
 
 // Starts at its handler, at CPL 0, with RCX its first instruction. R15 times: touches RBP pages at CPL 3, then

@@ -111,6 +111,7 @@ const CodeBlock& CodeMap::add(Hpa at, CodeSize mode, std::span<const std::byte> 
 // opcode, so they are the last.
 void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
     block.offsets.clear();
+    block.stopped_offset = CodeBlock::kNoOffset;
     block.costs.clear();
     block.cycles = 0;
     block.shadow_at_end = Shadow::None;

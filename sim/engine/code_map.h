@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "isa/addr.h"
+#include "sim/engine/stop.h"
 
 struct cs_insn;
 
@@ -33,6 +34,11 @@ struct CodeBlock {
     bool may_end_early = false;  // and ends by ZF as well
     std::vector<uint16_t> offsets;
     std::vector<uint16_t> costs;
+
+    // The instruction that the engine last stopped before, decoded.
+    static constexpr uint64_t kNoOffset = ~uint64_t{0};
+    mutable uint64_t stopped_offset = kNoOffset;
+    mutable StoppedInstruction stopped;
 
     size_t count() const { return offsets.size(); }
 };

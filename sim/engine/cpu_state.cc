@@ -55,18 +55,8 @@ void store_table(std::byte* image, size_t offset, const x86::DescriptorTable& va
 
 }  // namespace
 
-uint64_t CpuState::gpr(x86::Gpr index) const {
-    return load<uint64_t>(image_, layout::kGprs + 8 * static_cast<size_t>(index));
-}
-void CpuState::set_gpr(x86::Gpr index, uint64_t value) {
-    store(image_, layout::kGprs + 8 * static_cast<size_t>(index), value);
-}
-uint64_t CpuState::rip() const { return load<uint64_t>(image_, layout::kRip); }
-void CpuState::set_rip(uint64_t value) { store(image_, layout::kRip, value); }
-
 // Between runs the translator keeps RFLAGS whole, and takes the flags that it evaluates lazily out of it when
 // it starts; Unicorn's register read evaluates those. So they are stored in both places.
-uint64_t CpuState::rflags() const { return load<uint64_t>(image_, layout::kRflags) | x86::rflags::kFixed1; }
 void CpuState::set_rflags(uint64_t value) {
     store<uint64_t>(image_, layout::kRflags, value | x86::rflags::kFixed1);
     store<uint64_t>(image_, layout::kCcSrc, value & x86::rflags::kArithmetic);

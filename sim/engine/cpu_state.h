@@ -5,9 +5,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "isa/x86/registers.h"
+#include "isa/x86/rflags.h"
 #include "isa/x86/segment.h"
+#include "sim/engine/image_layout.h"
 
 namespace vtless::sim {
 
@@ -21,11 +24,13 @@ class CpuState {
 
     explicit CpuState(std::byte* image) : image_(image) {}
 
-    uint64_t gpr(x86::Gpr index) const;
-    void set_gpr(x86::Gpr index, uint64_t value);
-    uint64_t rip() const;
-    void set_rip(uint64_t value);
-    uint64_t rflags() const;
+    uint64_t gpr(x86::Gpr index) const { return word(layout::kGprs + 8 * static_cast<size_t>(index)); }
+    void set_gpr(x86::Gpr index, uint64_t value) {
+        std::memcpy(image_ + layout::kGprs + 8 * static_cast<size_t>(index), &value, sizeof value);
+    }
+    uint64_t rip() const { return word(layout::kRip); }
+    void set_rip(uint64_t value) { std::memcpy(image_ + layout::kRip, &value, sizeof value); }
+    uint64_t rflags() const { return word(layout::kRflags) | x86::rflags::kFixed1; }
     void set_rflags(uint64_t value);
     unsigned cpl() const;
     void set_cpl(unsigned value);
@@ -95,6 +100,12 @@ class CpuState {
     std::byte* image() const { return image_; }
 
   private:
+    uint64_t word(size_t offset) const {
+        uint64_t value;
+        std::memcpy(&value, image_ + offset, sizeof value);
+        return value;
+    }
+
     std::byte* image_;
 };
 

@@ -71,7 +71,7 @@ Expected<void, std::string> Engine::open() {
     unicorn_->map(kEnginePages, EnginePages::kSize, own_pages_->bytes);
     unicorn_->attach(EngineHooks::all(), this);
     if (auto entered = enter_guest_mode(*unicorn_, *own_pages_, intercept_); !entered) return entered;
-    state_ = CpuState(unicorn_->image());
+    state_ = CpuState(unicorn_->state());
     memory_->set_write_listener(on_host_write, this);
     flush_tlb();
     return {};
@@ -79,34 +79,14 @@ Expected<void, std::string> Engine::open() {
 
 // --------------------------------------------------------------------------------------------- registers
 
-uint64_t Engine::gpr(x86::Gpr index) const {
-    return image_loaded_ ? state_.gpr(index) : unicorn_->read(index);
-}
-
-void Engine::set_gpr(x86::Gpr index, uint64_t value) {
-    if (image_loaded_) {
-        edit_state().set_gpr(index, value);
-    } else {
-        unicorn_->write(index, value);
-    }
-}
-
 void Engine::set_rip(uint64_t value) {
     rip_ = value;
     decoded_.id = Instruction::None;
     if (image_loaded_) state_.set_rip(value);
 }
 
-uint64_t Engine::rflags() const {
-    return image_loaded_ ? state_.rflags() : unicorn_->read(UC_X86_REG_RFLAGS);
-}
-
 void Engine::load_image() const {
     if (image_loaded_) return;
-    ++host_counters_.image_loads;
-    const uint64_t flags = unicorn_->read(UC_X86_REG_RFLAGS);
-    unicorn_->save();
-    state_.set_rflags(flags);
     state_.set_rip(rip_);
     image_loaded_ = true;
 }
@@ -148,7 +128,7 @@ const StoppedInstruction& Engine::instruction() {
 // --------------------------------------------------------------------------------------------------- run
 
 const Stop& Engine::run() {
-    if (exit_requested_.exchange(false)) {
+    if (exit_requested_.load(std::memory_order_relaxed) && exit_requested_.exchange(false)) {
         stop_.kind = Stop::Kind::Requested;
     } else if (cycles_ >= deadline_) {
         stop_.kind = Stop::Kind::Deadline;
@@ -174,7 +154,7 @@ void Engine::run_until_stop() {
         ++host_counters_.starts;
         const uc_err error = unicorn_->start(rip_);
         running_ = false;
-        rip_ = unicorn_->read(UC_X86_REG_RIP);
+        rip_ = state_.rip();
         VTLESS_CHECK(error == UC_ERR_OK || error == UC_ERR_EXCEPTION);
         if (open_repeat_ != nullptr) settle_repeat(linear_rip());
         if (settle(error == UC_ERR_EXCEPTION)) break;
@@ -190,7 +170,6 @@ void Engine::prepare_run() {
         rip_ = state_.rip();
         tsc_aux_ = state_.tsc_aux();
         state_.sync_mode();
-        unicorn_->restore();
         image_edited_ = false;
     } else if (image_loaded_) {
         rip_ = state_.rip();

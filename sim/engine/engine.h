@@ -68,11 +68,11 @@ class Engine {
     const StoppedInstruction& instruction();
 
     // One register at a time: a few nanoseconds, no state image.
-    uint64_t gpr(x86::Gpr index) const;
-    void set_gpr(x86::Gpr index, uint64_t value);
+    uint64_t gpr(x86::Gpr index) const { return state_.gpr(index); }
+    void set_gpr(x86::Gpr index, uint64_t value) { state_.set_gpr(index, value); }
     uint64_t rip() const { return image_loaded_ ? state_.rip() : rip_; }
     void set_rip(uint64_t value);
-    uint64_t rflags() const;
+    uint64_t rflags() const { return state_.rflags(); }
     unsigned cpl() const;
     uint64_t tsc_aux() const { return image_loaded_ ? state_.tsc_aux() : tsc_aux_; }
     // All of the state; the first use after a run loads the image (about 80 ns). edit_state() has it loaded
@@ -113,7 +113,6 @@ class Engine {
         uint64_t tlb_flushes = 0;
         uint64_t code_drops = 0;
         uint64_t steps = 0;
-        uint64_t image_loads = 0;
     };
     const HostCounters& host_counters() const { return host_counters_; }
 
@@ -162,6 +161,7 @@ class Engine {
     bool settle_exception(uint8_t vector);
     bool settle_fault();
     bool settle_fetch_fault();
+    bool stop_with_ept_fault();
     bool settle_block_limit();
     bool stop_with(Stop::Kind kind);
     bool stop_with_exception(uint8_t vector, bool has_error_code, uint32_t error_code);
@@ -174,6 +174,7 @@ class Engine {
     bool uses_stack_segment();
     size_t read_code(uint64_t linear, std::span<std::byte> bytes);
     StoppedInstruction decode_at(uint64_t linear, CodeSize mode);
+    const StoppedInstruction* decode_in_last_block(uint64_t linear);
 
     // stepping.cc
     void enter_stepping();

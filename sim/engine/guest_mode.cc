@@ -48,6 +48,7 @@ class Probe {
         if (!check_error_code()) return mismatch("the error code of an exception");
         if (!check_xcr0()) return mismatch("XCR0");
         if (!check_fault_address()) return mismatch("the address of a refused access");
+        if (!unicorn_.locate_state()) return mismatch("the processor's own state");
         clean_state();
         return {};
     }

@@ -25,18 +25,9 @@ void Engine::halt(Event event) {
 
 // ------------------------------------------------------------------------------------------- translation
 
-// Virtual-8086 mode has CPL 3 whatever CS holds, and CS may still hold a real-mode value right after CR0.PE
-// was set: only then is the image worth its cost.
 unsigned Engine::cpl() const {
-    if (image_loaded_) return state_.cpl();
-    const PagingState& paging = mmu_->paging();
-    if ((paging.cr0 & x86::cr0::PE) == 0) return 0;
-    const auto rpl = static_cast<unsigned>(unicorn_->read(UC_X86_REG_CS) & 3);
-    if ((paging.efer & x86::efer::LMA) != 0) return rpl;
-    if ((unicorn_->read(UC_X86_REG_RFLAGS) & x86::rflags::VM) != 0) return 3;
-    if (rpl == 0) return 0;
-    unicorn_->save();
-    return CpuState(unicorn_->image()).cpl();
+    if (!state_.protected_mode()) return 0;
+    return state_.v8086() ? 3 : state_.cpl();
 }
 
 Access Engine::access_for(AccessType type) const {
@@ -138,7 +129,7 @@ bool Engine::continues_repeat(const BlockSlot& slot) const {
 }
 
 bool Engine::repeat_count_is_zero(const CodeBlock& block) const {
-    const uint64_t count = unicorn_->read(x86::Gpr::RCX);
+    const uint64_t count = state_.gpr(x86::Gpr::RCX);
     switch (block.count_bytes) {
         case 2:
             return static_cast<uint16_t>(count) == 0;
@@ -162,9 +153,8 @@ void Engine::settle_repeat(uint64_t pc) {
 }
 
 bool Engine::interruptible() const {
-    if ((unicorn_->read(UC_X86_REG_RFLAGS) & x86::rflags::IF) == 0) return false;
-    unicorn_->save();
-    return !CpuState(unicorn_->image()).interrupt_shadow();
+    if ((state_.rflags() & x86::rflags::IF) == 0) return false;
+    return !state_.interrupt_shadow();
 }
 
 void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
@@ -195,10 +185,7 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
 
 // --------------------------------------------------------------------------------------------- discovery
 
-CodeSize Engine::current_mode() const {
-    unicorn_->save();
-    return code_size(CpuState(unicorn_->image()));
-}
+CodeSize Engine::current_mode() const { return code_size(state_); }
 
 void Engine::mark_code(Hpa at) {
     if (!memory_->contains(at, 1) || pages_.has_code(at)) return;
@@ -244,7 +231,8 @@ void Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<co
 // Hooks stand at linear addresses; another address space may hold other code there, which just runs.
 void Engine::on_code(uint64_t pc) {
     if (event_ != Event::None) return;
-    decoded_ = decode_at(pc, last_block_ != nullptr ? last_block_->mode : current_mode());
+    const StoppedInstruction* known = decode_in_last_block(pc);
+    decoded_ = known != nullptr ? *known : decode_at(pc, current_mode());
     if (!needs_hook(decoded_.id)) return;
     halt(Event::HookedInstruction);
 }
@@ -265,20 +253,18 @@ int Engine::on_time_stamp(bool with_aux) {
     const uint64_t rip = unicorn_->read(UC_X86_REG_RIP);
     uint64_t linear = rip;
     if (last_block_->mode != CodeSize::Bits64) {
-        unicorn_->save();
-        linear =
-            static_cast<uint32_t>(CpuState(unicorn_->image()).segment_base(x86::SegmentRegister::CS) + rip);
+        linear = static_cast<uint32_t>(state_.segment_base(x86::SegmentRegister::CS) + rip);
     }
     const uint64_t now = cycles_ - cycles_from(linear - last_pc_) + tsc_offset_;
-    unicorn_->write(x86::Gpr::RAX, static_cast<uint32_t>(now));
-    unicorn_->write(x86::Gpr::RDX, now >> 32);
-    if (with_aux) unicorn_->write(x86::Gpr::RCX, tsc_aux_);
+    state_.set_gpr(x86::Gpr::RAX, static_cast<uint32_t>(now));
+    state_.set_gpr(x86::Gpr::RDX, now >> 32);
+    if (with_aux) state_.set_gpr(x86::Gpr::RCX, tsc_aux_);
     return 1;
 }
 
 void Engine::on_intercept(uint32_t number) {
     // The stop before SYSCALL stands: natively that does nothing, and then TF traps.
-    if (event_ != Event::None) return;
+    if (running_ && event_ != Event::None) return;
     intercept_ = number;
     halt(Event::Intercept);
 }

@@ -47,7 +47,11 @@ inline constexpr size_t kInterceptDrWrite = 5574;     // uint16_t
 inline constexpr size_t kInterceptExceptions = 5576;  // uint32_t
 
 // In uc_engine itself, not in the context.
+inline constexpr size_t kEngineCpu = 440;            // pointer to the processor object
 inline constexpr size_t kEngineFaultAddress = 1416;  // uint64_t: linear address of the last refused access
+
+// In the processor object: the state that contexts are copies of, from kGprs on.
+inline constexpr size_t kCpuGprs = 0x8a50;
 
 inline constexpr size_t kSegmentSize = 24;
 inline constexpr size_t kSegmentSelector = 0;  // uint32_t

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "isa/x86/exception.h"
+#include "isa/x86/exit_qualification.h"
 #include "isa/x86/rflags.h"
 #include "sim/engine/engine.h"
 #include "sim/engine/engine_pages.h"
@@ -110,6 +111,7 @@ bool Engine::settle_intercept() {
         return settle_exception(static_cast<uint8_t>(code - kSvmException));
     }
     refund_unexecuted();
+    if (const StoppedInstruction* known = decode_in_last_block(linear_rip())) decoded_ = *known;
     const StoppedInstruction& found = instruction();
     // SVM's own instructions are not there for a guest of VMX.
     if (found.id == Instruction::UNDEFINED || found.id == Instruction::None) {
@@ -163,11 +165,22 @@ bool Engine::settle_fault() {
         default:
             break;
     }
-    // The hook is asked for pages; the walk for the exact address gives the exact guest-physical one.
-    Translation ignored;
-    const MmuFault exact = mmu_->translate(stop_.fault.gva, access_for(stop_.access), ignored);
-    if (exact) stop_.fault = exact;
-    return stop_with(ept_stop(stop_.fault));
+    return stop_with_ept_fault();
+}
+
+// The hook is asked for pages. Where the walk's end was refused, the offset is all that is missing; else the
+// walk for the exact address gives the exact guest-physical one.
+bool Engine::stop_with_ept_fault() {
+    MmuFault& fault = stop_.fault;
+    const bool at_end = (fault.qualification & x86::EptViolationQualification::FINAL_TRANSLATION) != 0;
+    if (fault.kind == MmuFault::Kind::EptViolation && at_end) {
+        fault.gpa = fault.gpa.page() + fault.gva.page_offset();
+    } else {
+        Translation ignored;
+        const MmuFault exact = mmu_->translate(fault.gva, access_for(stop_.access), ignored);
+        if (exact) fault = exact;
+    }
+    return stop_with(ept_stop(fault));
 }
 
 // Code is translated ahead of RIP: a block that runs into the refused page has not faulted yet. Stepping,
@@ -183,10 +196,7 @@ bool Engine::settle_fetch_fault() {
         return stop_with_exception(static_cast<uint8_t>(Vector::GP), true, 0);
     }
     if (stop_.fault.kind == MmuFault::Kind::PageFault) return stop_with(Stop::Kind::PageFault);
-    Translation ignored;
-    const MmuFault exact = mmu_->translate(stop_.fault.gva, access_for(AccessType::Fetch), ignored);
-    if (exact) stop_.fault = exact;
-    return stop_with(ept_stop(stop_.fault));
+    return stop_with_ept_fault();
 }
 
 // An access that crosses into the refused page faults at that page's first byte.
@@ -266,6 +276,18 @@ size_t Engine::read_code(uint64_t linear, std::span<std::byte> bytes) {
     size_t fetched = 0;
     (void)mmu_->fetch(Gva(linear), bytes, access_for(AccessType::Fetch), fetched);
     return fetched;
+}
+
+// What runs at this address, if it is in the block that was entered last: its bytes are still those.
+const StoppedInstruction* Engine::decode_in_last_block(uint64_t linear) {
+    if (last_block_ == nullptr) return nullptr;
+    const uint64_t offset = linear - last_pc_;
+    if (offset >= last_block_->size) return nullptr;
+    if (last_block_->stopped_offset != offset) {
+        last_block_->stopped = decode_at(linear, last_block_->mode);
+        last_block_->stopped_offset = offset;
+    }
+    return &last_block_->stopped;
 }
 
 // The second page only if the first is not enough: reading it would mark it accessed.

@@ -96,6 +96,15 @@ void Unicorn::write_msr(uint32_t msr, uint64_t value) {
 uint64_t Unicorn::read(x86::Gpr index) const { return read(kGprIds[static_cast<size_t>(index)]); }
 void Unicorn::write(x86::Gpr index, uint64_t value) { write(kGprIds[static_cast<size_t>(index)], value); }
 
+bool Unicorn::locate_state() {
+    std::byte* cpu;
+    std::memcpy(&cpu, reinterpret_cast<const std::byte*>(uc_) + layout::kEngineCpu, sizeof cpu);
+    if (cpu == nullptr) return false;
+    state_ = cpu + layout::kCpuGprs - layout::kGprs;
+    constexpr size_t kSize = layout::kInterceptExceptions + sizeof(uint32_t) - layout::kGprs;
+    return std::memcmp(state_ + layout::kGprs, image() + layout::kGprs, kSize) == 0;
+}
+
 uint64_t Unicorn::fault_address() const {
     uint64_t address;
     std::memcpy(&address, reinterpret_cast<const std::byte*>(uc_) + layout::kEngineFaultAddress,

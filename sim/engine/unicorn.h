@@ -58,6 +58,12 @@ class Unicorn {
     uint64_t read(x86::Gpr index) const;
     void write(x86::Gpr index, uint64_t value);
 
+    // The processor's own state, of which the image is a copy: the same offsets. Between runs all of it is
+    // valid; inside a hook RIP and the arithmetic flags are not. Null before locate_state().
+    std::byte* state() { return state_; }
+    // False if it is not what save() has just copied.
+    bool locate_state();
+
     // The state image: save fills it, restore loads it. Neither touches TLB or translated code.
     std::byte* image() { return reinterpret_cast<std::byte*>(context_); }
     void save() { VTLESS_CHECK(uc_context_save(uc_, context_) == UC_ERR_OK); }
@@ -76,6 +82,7 @@ class Unicorn {
 
     uc_engine* uc_ = nullptr;
     uc_context* context_ = nullptr;
+    std::byte* state_ = nullptr;
     UnicornHooks hooks_{};
     void* self_ = nullptr;
     std::unordered_set<uint64_t> code_hooks_;

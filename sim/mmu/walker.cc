@@ -36,6 +36,13 @@ uint64_t load(const HostMemory& memory, Hpa hpa) {
     return value;
 }
 
+template <class T>
+T load_within(const HostMemory& memory, uint64_t address) {
+    T value;
+    std::memcpy(&value, memory.base() + address, sizeof(T));
+    return value;
+}
+
 // Little-endian, so that the low byte pair of an entry of either width holds its flags.
 void set_flags(const HostMemory& memory, Hpa hpa, uint64_t flags) {
     uint16_t low;
@@ -72,7 +79,8 @@ Walker::Walker(const Mmu& mmu, Update update)
       memory_(mmu.memory()),
       update_(update == Update::Yes),
       eptp_{mmu.ept().value_or(0)},
-      ept_enabled_(mmu.ept().has_value()) {}
+      ept_enabled_(mmu.ept().has_value()),
+      ept_reserved_(~bit_range(mmu.ept_features().physical_bits - 1, 0) & ept::kAddress) {}
 
 bool Walker::refuse(MmuFault::Kind kind, Gpa gpa, uint64_t qualification) {
     fault_.kind = kind;
@@ -81,11 +89,50 @@ bool Walker::refuse(MmuFault::Kind kind, Gpa gpa, uint64_t qualification) {
     return false;
 }
 
+// The walk where nothing is amiss and no flag is to be set, four levels of readable entries: one test of each
+// says so. False where the rules have to be looked at one by one; nothing has been counted or changed then.
+bool Walker::nested_as_usual(Gpa gpa, uint64_t want, Nested& out) {
+    const x86::EptFeatures& features = mmu_.ept_features();
+    const bool flags = eptp_.accessed_dirty();
+    if (eptp_.walk_length() != 4 || (gpa.value() >> ept::page_shift(5)) != 0) return false;
+    if (flags && (want & ept::WRITE) != 0) want |= ept::DIRTY;
+    const uint64_t needed = ept::READ | (flags ? ept::ACCESSED : 0);
+    uint64_t table = eptp_.root();
+    uint64_t rights = ept::RWX;
+    uint64_t leaf = 0;
+    unsigned level = 4;
+    for (;; --level) {
+        const uint64_t address = table + ept::table_index(level, gpa.value()) * uint64_t{8};
+        if (address >= memory_.size()) return false;
+        const auto entry = load_within<uint64_t>(memory_, address);
+        if ((entry & needed) != needed || (entry & ept_reserved_) != 0) return false;
+        rights &= entry;
+        leaf = entry;
+        if (level == 1) break;
+        if ((entry & ept::LARGE) != 0) {
+            const bool allowed = (level == 2 && features.page_2m) || (level == 3 && features.page_1g);
+            if (!allowed || (entry & bit_range(ept::page_shift(level) - 1, 12)) != 0) return false;
+            break;
+        }
+        if ((entry & bit_range(6, 3)) != 0) return false;
+        table = entry & ept::kAddress;
+    }
+    if ((want & ~(rights | (leaf & ept::DIRTY))) != 0) return false;
+    if (!ept::is_valid_memory_type(Field<5, 3>::get(leaf))) return false;
+    references_ += 5 - level;
+    out.hpa = Hpa(ept::leaf_address(level, leaf) | (gpa.value() & (bit(ept::page_shift(level)) - 1)));
+    out.rights = static_cast<uint8_t>(rights);
+    out.shift = static_cast<uint8_t>(ept::page_shift(level));
+    out.dirty = !flags || (leaf & ept::DIRTY) != 0;
+    return true;
+}
+
 bool Walker::nested(Gpa gpa, uint64_t want, Nested& out) {
     if (!ept_enabled_) {
         out = {Hpa(gpa.value()), static_cast<uint8_t>(ept::RWX), static_cast<uint8_t>(kNoEptShift), true};
         return true;
     }
+    if (nested_as_usual(gpa, want, out)) return true;
     auto read_entry = [this](unsigned level, Hpa hpa) {
         ++references_;
         ept_addresses_[level] = hpa;

@@ -68,6 +68,7 @@ class Walker {
     };
 
     bool nested(Gpa gpa, uint64_t want, Nested& out);
+    bool nested_as_usual(Gpa gpa, uint64_t want, Nested& out);
     void set_ept_flags(unsigned leaf_level, bool write);
     bool read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry);
     bool set_guest_flags(unsigned leaf_level, bool write);
@@ -79,6 +80,7 @@ class Walker {
     const bool update_;
     x86::Eptp eptp_;
     bool ept_enabled_;
+    uint64_t ept_reserved_;  // bits of every EPT entry beyond the physical-address width
     unsigned top_level_ = 0;  // of the guest's walk in memory
     unsigned guest_entry_bytes_ = 8;
     uint64_t references_ = 0;
