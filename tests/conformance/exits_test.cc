@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // VM exits of single instructions, and what the guest sees of them.
 #include "isa/x86/control_regs.h"
+#include "isa/x86/ept.h"
 #include "isa/x86/exit_qualification.h"
+#include "isa/x86/msr.h"
 #include "isa/x86/vmx_controls.h"
 #include "tests/conformance/support/suite.h"
 
@@ -15,9 +17,10 @@ using x86::VmcsField;
 CONFORMANCE_SUITE(Exits);
 
 CONFORMANCE_CASE(Exits, Cpuid) {
-    guest.start("cpuid", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): CPUID does. Vol. 2A "
-                "\"CPUID\": the instruction clears the upper 32 bits of RAX, RBX, RCX and RDX.");
+    guest.start(
+        "cpuid", Mode::Long,
+        "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): CPUID does. Vol. 2A "
+        "\"CPUID\": the instruction clears the upper 32 bits of RAX, RBX, RCX and RDX.");
     guest.expect_handled(ExitReason::CPUID);
     guest.expect_equal("length", guest.raw().instruction_length, 2);
     guest.expect_equal("RIP", guest.rip(), guest.symbol("after"));
@@ -26,7 +29,8 @@ CONFORMANCE_CASE(Exits, Cpuid) {
 
 CONFORMANCE_CASE(Exits, CpuidInRealMode) {
     guest.start("cpuid_in_real_mode", Mode::Real,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): CPUID does, in every mode. "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): CPUID does, in "
+                "every mode. "
                 "Vol. 2A \"CPUID\": EAX 80000000H gives the highest extended leaf.");
     guest.expect_handled(ExitReason::CPUID);
     guest.expect_equal("RIP", guest.rip(), guest.symbol("after"));
@@ -36,7 +40,8 @@ CONFORMANCE_CASE(Exits, CpuidInRealMode) {
 
 CONFORMANCE_CASE(Exits, Hlt) {
     guest.start("hlt", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): HLT does if the HLT-exiting "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): HLT does if the "
+                "HLT-exiting "
                 "control is 1. The backend's Halt leaves RIP after it.");
     guest.expect(VmExit::Halt{});
     guest.expect_equal("RIP", guest.rip(), guest.symbol("halted"));
@@ -45,25 +50,28 @@ CONFORMANCE_CASE(Exits, Hlt) {
 }
 
 CONFORMANCE_CASE(Exits, HltThenInterrupt) {
-    guest.start("hlt_wakes_by_interrupt", Mode::Long,
-                "SDM Vol. 2A \"HLT\": an interrupt resumes execution; the saved instruction pointer points to the "
-                "instruction following HLT.");
+    guest.start(
+        "hlt_wakes_by_interrupt", Mode::Long,
+        "SDM Vol. 2A \"HLT\": an interrupt resumes execution; the saved instruction pointer points to the "
+        "instruction following HLT.");
     guest.expect(VmExit::Halt{});
     guest.good(guest.backend().inject_interrupt(32));
     guest.expect_end({{Gpr::RSI, 1}, {Gpr::RDI, guest.symbol("halted")}, {Gpr::RBX, 2}});
 }
 
 CONFORMANCE_CASE(Exits, HltWithoutExiting) {
-    guest.start("hlt_wakes_by_interrupt", Mode::Long,
-                "SDM Vol. 3C \"Guest Non-Register State\" (25.4.2), \"Saving Non-Register State\" (28.3.4): a VM exit "
-                "from the HLT state saves activity state 1. \"Activity State\" (27.7.2): an injected interrupt makes "
-                "the processor active.");
+    guest.start(
+        "hlt_wakes_by_interrupt", Mode::Long,
+        "SDM Vol. 3C \"Guest Non-Register State\" (25.4.2), \"Saving Non-Register State\" (28.3.4): a VM "
+        "exit "
+        "from the HLT state saves activity state 1. \"Activity State\" (27.7.2): an injected interrupt makes "
+        "the processor active.");
     guest.config().hlt_exiting = false;
-    guest.backend().interrupt_host_after(5000, 0x41);
+    guest.interrupt_host_after(5000, 0x41);
     guest.expect(VmExit::ExternalInterrupt{0x41});
     guest.expect_field(VmcsField::GUEST_ACTIVITY_STATE, 1);
     guest.expect_equal("RIP", guest.rip(), guest.symbol("halted"));
-    guest.backend().interrupt_host_after(5000, 0x42);
+    guest.interrupt_host_after(5000, 0x42);
     guest.expect(VmExit::ExternalInterrupt{0x42});
     guest.expect_field(VmcsField::GUEST_ACTIVITY_STATE, 1);
     guest.good(guest.backend().inject_interrupt(32));
@@ -72,9 +80,10 @@ CONFORMANCE_CASE(Exits, HltWithoutExiting) {
 }
 
 CONFORMANCE_CASE(Exits, Vmcall) {
-    guest.start("vmcall", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): VMCALL does. Vol. 3C "
-                "\"VMCALL\": in non-root operation nothing else happens, so the registers are the guest's.");
+    guest.start(
+        "vmcall", Mode::Long,
+        "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): VMCALL does. Vol. 3C "
+        "\"VMCALL\": in non-root operation nothing else happens, so the registers are the guest's.");
     guest.expect(VmExit::Hypercall{0x1111, {0x2222, 0x3333, 0x4444, 0x5555, 0x6666, 0x7777}});
     guest.expect_equal("RIP", guest.rip(), guest.symbol("after"));
     guest.backend().set_return_value(0xabcdef);
@@ -82,9 +91,10 @@ CONFORMANCE_CASE(Exits, Vmcall) {
 }
 
 CONFORMANCE_CASE(Exits, VmcallAtCpl3) {
-    guest.start("vmcall_at_cpl3", Mode::Long,
-                "SDM Vol. 3C \"VMCALL\": in VMX non-root operation there is a VM exit before CPL is looked at.",
-                Ring::User);
+    guest.start(
+        "vmcall_at_cpl3", Mode::Long,
+        "SDM Vol. 3C \"VMCALL\": in VMX non-root operation there is a VM exit before CPL is looked at.",
+        Ring::User);
     const VmExit exit = guest.run();
     guest.expect_equal("reason", guest.raw().exit_reason.raw, static_cast<uint64_t>(ExitReason::VMCALL));
     guest.expect_equal("hypercall", exit.is<VmExit::Hypercall>(), true);
@@ -93,14 +103,16 @@ CONFORMANCE_CASE(Exits, VmcallAtCpl3) {
 
 CONFORMANCE_CASE(Exits, PowerOffPort) {
     guest.start("power_off", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): OUT does if its bitmap bit is "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): OUT does if its "
+                "bitmap bit is "
                 "1. AxVCpu 0.3: 2000H to port 604H is SystemDown.");
     guest.expect(VmExit::SystemDown{});
 }
 
 CONFORMANCE_CASE(Exits, Rdmsr) {
     guest.start("rdmsr", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): RDMSR does if its bit in the "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): RDMSR does if its "
+                "bit in the "
                 "bitmap is 1. Vol. 2B \"RDMSR\": EDX:EAX is loaded, the upper halves are cleared.");
     guest.expect(VmExit::SysRegRead{0x8b, 0});
     guest.good(guest.backend().complete_sysreg_read(0x1122334455667788));
@@ -108,9 +120,10 @@ CONFORMANCE_CASE(Exits, Rdmsr) {
 }
 
 CONFORMANCE_CASE(Exits, RdmsrOfNoMsr) {
-    guest.start("rdmsr", Mode::Long,
-                "SDM Vol. 2B \"RDMSR\": a reserved or unimplemented MSR address gives #GP(0), a fault: the saved RIP "
-                "is that of the instruction.");
+    guest.start(
+        "rdmsr", Mode::Long,
+        "SDM Vol. 2B \"RDMSR\": a reserved or unimplemented MSR address gives #GP(0), a fault: the saved RIP "
+        "is that of the instruction.");
     guest.expect(VmExit::SysRegRead{0x8b, 0});
     guest.good(guest.backend().fail_sysreg_access());
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("rdmsr")}, {Gpr::RAX, ~uint64_t{0}}});
@@ -118,7 +131,8 @@ CONFORMANCE_CASE(Exits, RdmsrOfNoMsr) {
 
 CONFORMANCE_CASE(Exits, RdmsrAtCpl3) {
     guest.start("rdmsr_at_cpl3", Mode::Long,
-                "SDM Vol. 3C \"Relative Priority of Faults and VM Exits\" (26.1.1): faults based on privilege level come "
+                "SDM Vol. 3C \"Relative Priority of Faults and VM Exits\" (26.1.1): faults based on "
+                "privilege level come "
                 "before VM exits. Vol. 2B \"RDMSR\": #GP(0) if CPL is not 0.",
                 Ring::User);
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("rdmsr")}});
@@ -126,7 +140,8 @@ CONFORMANCE_CASE(Exits, RdmsrAtCpl3) {
 
 CONFORMANCE_CASE(Exits, Wrmsr) {
     guest.start("wrmsr", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): WRMSR does if its bit in the "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): WRMSR does if its "
+                "bit in the "
                 "bitmap is 1. Vol. 2D \"WRMSR\": the value is EDX:EAX.");
     guest.expect(VmExit::SysRegWrite{0x8b, 0x5566778811223344});
     guest.expect_end();
@@ -141,15 +156,18 @@ CONFORMANCE_CASE(Exits, WrmsrRefused) {
 }
 
 CONFORMANCE_CASE(Exits, MsrPassThrough) {
-    guest.start("msr_pass_through", Mode::Long,
-                "SDM Vol. 3C \"MSR-Bitmap Address\" (25.6.9): no exit if the MSR's bit is 0. Vol. 2D \"WRMSR\": a "
-                "non-canonical address for IA32_LSTAR gives #GP(0).");
-    guest.expect_end({{Gpr::RBX, 0x12345678}, {Gpr::RBP, 0xffff8000}, {Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("bad")}});
+    guest.start(
+        "msr_pass_through", Mode::Long,
+        "SDM Vol. 3C \"MSR-Bitmap Address\" (25.6.9): no exit if the MSR's bit is 0. Vol. 2D \"WRMSR\": a "
+        "non-canonical address for IA32_LSTAR gives #GP(0).");
+    guest.expect_end(
+        {{Gpr::RBX, 0x12345678}, {Gpr::RBP, 0xffff8000}, {Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("bad")}});
 }
 
 CONFORMANCE_CASE(Exits, Efer) {
     guest.start("efer", Mode::Long,
-                "SDM Vol. 4 table 2-2: IA32_EFER holds SCE, LME, LMA and NXE; Vol. 2D \"WRMSR\": setting a reserved bit "
+                "SDM Vol. 4 table 2-2: IA32_EFER holds SCE, LME, LMA and NXE; Vol. 2D \"WRMSR\": setting a "
+                "reserved bit "
                 "gives #GP(0).");
     guest.expect_handled(ExitReason::WRMSR);
     guest.expect_handled(ExitReason::WRMSR);
@@ -158,8 +176,10 @@ CONFORMANCE_CASE(Exits, Efer) {
 
 CONFORMANCE_CASE(Exits, Cr0ReadShadow) {
     guest.start("cr0_shadow", Mode::Long,
-                "SDM Vol. 3C \"Guest/Host Masks and Read Shadows for CR0 and CR4\" (25.6.6): bits set in the mask are "
-                "read from the shadow, and a write that differs from the shadow there causes a VM exit; other bits are "
+                "SDM Vol. 3C \"Guest/Host Masks and Read Shadows for CR0 and CR4\" (25.6.6): bits set in the "
+                "mask are "
+                "read from the shadow, and a write that differs from the shadow there causes a VM exit; "
+                "other bits are "
                 "the guest's.");
     guest.state().cr0 &= ~x86::cr0::NE;
     const uint64_t cr0 = guest.state().cr0;
@@ -167,25 +187,30 @@ CONFORMANCE_CASE(Exits, Cr0ReadShadow) {
     const x86::CrAccessQualification to_cr0{0, x86::CrAccessType::MOV_TO, false, Gpr::RAX, 0};
     guest.expect_equal("qualification", guest.raw().exit_qualification, to_cr0.encode());
     guest.expect_equal("NE of the real CR0", guest.field(VmcsField::GUEST_CR0) & x86::cr0::NE, x86::cr0::NE);
-    guest.expect_end({{Gpr::RBX, cr0}, {Gpr::RCX, cr0 | x86::cr0::TS}, {Gpr::RDX, cr0}, {Gpr::RSI, cr0 | x86::cr0::NE}});
+    guest.expect_end(
+        {{Gpr::RBX, cr0}, {Gpr::RCX, cr0 | x86::cr0::TS}, {Gpr::RDX, cr0}, {Gpr::RSI, cr0 | x86::cr0::NE}});
 }
 
 CONFORMANCE_CASE(Exits, Cr0Faults) {
     guest.start("cr0_faults", Mode::Long,
-                "SDM Vol. 2B \"MOV-Move to/from Control Registers\": #GP(0) for PG without PE, NW without CD, clearing "
+                "SDM Vol. 2B \"MOV-Move to/from Control Registers\": #GP(0) for PG without PE, NW without "
+                "CD, clearing "
                 "PG in 64-bit mode, and setting any of CR0 bits 63:32.");
-    guest.expect_handled(ExitReason::CONTROL_REGISTER_ACCESS);  // bits 63:32 are fixed to 0: the mask has them
+    guest.expect_handled(
+        ExitReason::CONTROL_REGISTER_ACCESS);  // bits 63:32 are fixed to 0: the mask has them
     guest.expect_end({{Gpr::RDI, 4}, {Gpr::RSI, 0}, {Gpr::RAX, 0}});
 }
 
 CONFORMANCE_CASE(Exits, CltsLmswSmswOfHostBits) {
-    guest.start("clts_lmsw_smsw", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): CLTS exits if TS is set in "
-                "mask and shadow, LMSW if a host-owned bit would differ from the shadow. \"Changes to Instruction "
-                "Behavior\" (26.3): SMSW reads the shadow there.");
+    guest.start(
+        "clts_lmsw_smsw", Mode::Long,
+        "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): CLTS exits if TS is set in "
+        "mask and shadow, LMSW if a host-owned bit would differ from the shadow. \"Changes to Instruction "
+        "Behavior\" (26.3): SMSW reads the shadow there.");
     guest.boot();
     const uint64_t cr0 = guest.field(VmcsField::GUEST_CR0);
-    guest.set_field(VmcsField::CR0_GUEST_HOST_MASK, guest.field(VmcsField::CR0_GUEST_HOST_MASK) | x86::cr0::TS);
+    guest.set_field(VmcsField::CR0_GUEST_HOST_MASK,
+                    guest.field(VmcsField::CR0_GUEST_HOST_MASK) | x86::cr0::TS);
     guest.set_field(VmcsField::CR0_READ_SHADOW, cr0 | x86::cr0::TS);
     guest.expect_handled(ExitReason::CONTROL_REGISTER_ACCESS);
     const x86::CrAccessQualification clts{0, x86::CrAccessType::CLTS, false, Gpr::RAX, 0};
@@ -193,7 +218,8 @@ CONFORMANCE_CASE(Exits, CltsLmswSmswOfHostBits) {
     guest.expect_handled(ExitReason::CONTROL_REGISTER_ACCESS);
     const x86::CrAccessQualification lmsw{0, x86::CrAccessType::LMSW, false, Gpr::RAX, 0xb};
     guest.expect_equal("LMSW", guest.raw().exit_qualification, lmsw.encode());
-    guest.expect_end({{Gpr::RCX, cr0 & 0xffffffff}, {Gpr::RDX, (cr0 & 0xffffffff) | x86::cr0::TS | x86::cr0::MP}});
+    guest.expect_end(
+        {{Gpr::RCX, cr0 & 0xffffffff}, {Gpr::RDX, (cr0 & 0xffffffff) | x86::cr0::TS | x86::cr0::MP}});
     guest.expect_equal("TS that SMSW saw", guest.gpr(Gpr::RBX) & x86::cr0::TS, x86::cr0::TS);
 }
 
@@ -203,19 +229,25 @@ CONFORMANCE_CASE(Exits, LmswKeepsPe) {
 }
 
 CONFORMANCE_CASE(Exits, Cr4HidesVmxe) {
-    guest.start("cr4_hides_vmxe", Mode::Long,
-                "SDM Vol. 3C \"Restrictions on VMX Operation\" (24.8): CR4.VMXE is fixed to 1. \"Guest/Host Masks\" "
-                "(25.6.6): the guest reads the shadow, and a write that differs exits; a guest without VMX gets #GP(0).");
+    guest.start(
+        "cr4_hides_vmxe", Mode::Long,
+        "SDM Vol. 3C \"Restrictions on VMX Operation\" (24.8): CR4.VMXE is fixed to 1. \"Guest/Host Masks\" "
+        "(25.6.6): the guest reads the shadow, and a write that differs exits; a guest without VMX gets "
+        "#GP(0).");
     guest.expect_handled(ExitReason::CONTROL_REGISTER_ACCESS);
     const uint64_t cr4 = guest.state().cr4;
-    guest.expect_end({{Gpr::RBX, cr4}, {Gpr::RCX, cr4 | x86::cr4::PGE}, {Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("bad")},
+    guest.expect_end({{Gpr::RBX, cr4},
+                      {Gpr::RCX, cr4 | x86::cr4::PGE},
+                      {Gpr::RSI, 0},
+                      {Gpr::RDI, guest.symbol("bad")},
                       {Gpr::RDX, cr4 | x86::cr4::PGE}});
 }
 
 CONFORMANCE_CASE(Exits, MovToCr3) {
-    guest.start("mov_cr3", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): MOV to CR3 exits only if "
-                "CR3-load exiting is 1 and the value is no CR3-target value.");
+    guest.start(
+        "mov_cr3", Mode::Long,
+        "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): MOV to CR3 exits only if "
+        "CR3-load exiting is 1 and the value is no CR3-target value.");
     guest.expect_out(0x10, AccessWidth::Byte, 0);
     const auto primary = VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
     guest.set_field(primary, guest.field(primary) | x86::PrimaryControls::CR3_LOAD_EXITING);
@@ -226,9 +258,10 @@ CONFORMANCE_CASE(Exits, MovToCr3) {
 }
 
 CONFORMANCE_CASE(Exits, Cr3TargetDoesNotExit) {
-    guest.start("mov_cr3", Mode::Long,
-                "SDM Vol. 3C \"CR3-Target Controls\" (25.6.7): MOV to CR3 does not exit if its operand is one of the "
-                "CR3-target values.");
+    guest.start(
+        "mov_cr3", Mode::Long,
+        "SDM Vol. 3C \"CR3-Target Controls\" (25.6.7): MOV to CR3 does not exit if its operand is one of the "
+        "CR3-target values.");
     guest.expect_out(0x10, AccessWidth::Byte, 0);
     const auto primary = VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
     guest.set_field(primary, guest.field(primary) | x86::PrimaryControls::CR3_LOAD_EXITING);
@@ -238,16 +271,19 @@ CONFORMANCE_CASE(Exits, Cr3TargetDoesNotExit) {
 }
 
 CONFORMANCE_CASE(Exits, Cr8) {
-    guest.start("cr8", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): MOV to and from CR8 exit only "
-                "if the controls say so. Vol. 2B \"MOV-Move to/from Control Registers\": CR8 bits 63:4 give #GP(0).");
+    guest.start(
+        "cr8", Mode::Long,
+        "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): MOV to and from CR8 exit "
+        "only "
+        "if the controls say so. Vol. 2B \"MOV-Move to/from Control Registers\": CR8 bits 63:4 give #GP(0).");
     guest.expect_end({{Gpr::RBX, 5}, {Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("bad")}});
 }
 
 CONFORMANCE_CASE(Exits, Xsetbv) {
-    guest.start("xsetbv", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): XSETBV does. Vol. 2D "
-                "\"XSETBV\": #GP(0) if bit 0 of the value is clear.");
+    guest.start(
+        "xsetbv", Mode::Long,
+        "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): XSETBV does. Vol. 2D "
+        "\"XSETBV\": #GP(0) if bit 0 of the value is clear.");
     guest.expect_handled(ExitReason::XSETBV);
     guest.expect_handled(ExitReason::XSETBV);
     guest.expect_end({{Gpr::RBX, 3}, {Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("bad")}});
@@ -255,7 +291,8 @@ CONFORMANCE_CASE(Exits, Xsetbv) {
 
 CONFORMANCE_CASE(Exits, Invlpg) {
     guest.start("invlpg", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): INVLPG does if INVLPG exiting "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): INVLPG does if "
+                "INVLPG exiting "
                 "is 1. \"Basic VM-Exit Information\" (28.2.1): the qualification is the linear address.");
     guest.expect_out(0x10, AccessWidth::Byte, 0);
     const auto primary = VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
@@ -267,26 +304,30 @@ CONFORMANCE_CASE(Exits, Invlpg) {
 
 CONFORMANCE_CASE(Exits, CacheInstructions) {
     guest.start("cache_instructions", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): INVD does; (26.1.3): WBINVD "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): INVD does; "
+                "(26.1.3): WBINVD "
                 "and PAUSE only if their controls are 1.");
     guest.expect_handled(ExitReason::INVD);
     guest.expect_end({{Gpr::RBX, 2}});
 }
 
 CONFORMANCE_CASE(Exits, VmxInstructions) {
-    guest.start("vmx_instructions", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): all VMX instructions do. "
-                "They are #UD in a guest that is not offered VMX.");
-    for (ExitReason reason : {ExitReason::VMXOFF, ExitReason::VMLAUNCH, ExitReason::VMRESUME, ExitReason::VMXON,
-                              ExitReason::VMCLEAR, ExitReason::VMPTRLD, ExitReason::VMPTRST, ExitReason::VMREAD,
-                              ExitReason::VMWRITE, ExitReason::INVEPT, ExitReason::INVVPID})
+    guest.start(
+        "vmx_instructions", Mode::Long,
+        "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): all VMX instructions do. "
+        "They are #UD in a guest that is not offered VMX.");
+    for (ExitReason reason :
+         {ExitReason::VMXOFF, ExitReason::VMLAUNCH, ExitReason::VMRESUME, ExitReason::VMXON,
+          ExitReason::VMCLEAR, ExitReason::VMPTRLD, ExitReason::VMPTRST, ExitReason::VMREAD,
+          ExitReason::VMWRITE, ExitReason::INVEPT, ExitReason::INVVPID})
         guest.expect_handled(reason);
     guest.expect_end({{Gpr::RBX, 11}});
 }
 
 CONFORMANCE_CASE(Exits, MonitorAndMwait) {
     guest.start("monitor_mwait", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): MONITOR and MWAIT do if their "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): MONITOR and MWAIT "
+                "do if their "
                 "controls are 1. They are #UD in a guest that is not offered them.");
     guest.expect_handled(ExitReason::MONITOR);
     guest.expect_handled(ExitReason::MWAIT);
@@ -294,9 +335,10 @@ CONFORMANCE_CASE(Exits, MonitorAndMwait) {
 }
 
 CONFORMANCE_CASE(Exits, RdtscIsMonotonic) {
-    guest.start("rdtsc", Mode::Long,
-                "SDM Vol. 3B \"Time-Stamp Counter\" (18.17): the counter is monotonic and each read gives a unique "
-                "value. Vol. 3C \"Changes to Instruction Behavior\" (26.3): TSC offsetting adds the offset.");
+    guest.start(
+        "rdtsc", Mode::Long,
+        "SDM Vol. 3B \"Time-Stamp Counter\" (18.17): the counter is monotonic and each read gives a unique "
+        "value. Vol. 3C \"Changes to Instruction Behavior\" (26.3): TSC offsetting adds the offset.");
     guest.config().tsc_offset = uint64_t{7} << 32;
     guest.expect_end({{Gpr::RSI, 7}});
     const uint64_t passed = guest.gpr(Gpr::RAX);
@@ -304,14 +346,17 @@ CONFORMANCE_CASE(Exits, RdtscIsMonotonic) {
 }
 
 CONFORMANCE_CASE(Exits, RdtscAtCpl3) {
-    guest.start("rdtsc_at_cpl3", Mode::Long, "SDM Vol. 2B \"RDTSC\": #GP(0) if CR4.TSD is set and CPL is not 0.");
+    guest.start("rdtsc_at_cpl3", Mode::Long,
+                "SDM Vol. 2B \"RDTSC\": #GP(0) if CR4.TSD is set and CPL is not 0.");
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("rdtsc")}});
 }
 
 CONFORMANCE_CASE(Exits, TripleFault) {
-    guest.start("triple_fault", Mode::Long,
-                "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2): a fault while a double fault is being delivered is a "
-                "VM exit. \"Saving RIP\" (28.3.3): RIP is that of the instruction that caused the original event.");
+    guest.start(
+        "triple_fault", Mode::Long,
+        "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2): a fault while a double fault is being delivered is "
+        "a "
+        "VM exit. \"Saving RIP\" (28.3.3): RIP is that of the instruction that caused the original event.");
     guest.state().idtr.limit = 0;
     guest.expect_unhandled(ExitReason::TRIPLE_FAULT);
     guest.expect_equal("RIP", guest.rip(), guest.symbol("fault"));
@@ -321,7 +366,8 @@ CONFORMANCE_CASE(Exits, TripleFault) {
 
 CONFORMANCE_CASE(Exits, TaskSwitchByJump) {
     guest.start("task_switch_by_jump", Mode::Protected32,
-                "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2): task switches are not allowed in non-root operation; "
+                "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2): task switches are not allowed in non-root "
+                "operation; "
                 "table 28-2: the qualification holds the TSS selector and the source, 2 for JMP.");
     guest.expect_unhandled(ExitReason::TASK_SWITCH);
     const x86::TaskSwitchQualification jump{layout::kOtherTss, x86::TaskSwitchSource::JMP};
@@ -332,8 +378,10 @@ CONFORMANCE_CASE(Exits, TaskSwitchByJump) {
 
 CONFORMANCE_CASE(Exits, TaskGateInIdt) {
     guest.start("task_gate", Mode::Protected32,
-                "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2) and table 28-2: source 3 for a task gate in the IDT. "
-                "\"Information for VM Exits That Occur During Event Delivery\" (28.2.4): the software interrupt is in "
+                "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2) and table 28-2: source 3 for a task gate in "
+                "the IDT. "
+                "\"Information for VM Exits That Occur During Event Delivery\" (28.2.4): the software "
+                "interrupt is in "
                 "the IDT-vectoring information.");
     guest.write<uint64_t>(layout::kIdt + 0x30 * 8, uint64_t{layout::kOtherTss} << 16 | uint64_t{0x85} << 40);
     guest.expect_unhandled(ExitReason::TASK_SWITCH);
@@ -346,16 +394,17 @@ CONFORMANCE_CASE(Exits, TaskGateInIdt) {
 }
 
 CONFORMANCE_CASE(Exits, HostTimer) {
-    guest.start("count_for_ever", Mode::Long,
-                "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2): an external interrupt causes a VM exit if "
-                "external-interrupt exiting is 1, at an instruction boundary, whatever RFLAGS.IF is. (28.2.2): the "
-                "interruption information holds the vector if the exit acknowledges it.");
-    guest.backend().interrupt_host_after(10000, 0x41);
+    guest.start(
+        "count_for_ever", Mode::Long,
+        "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2): an external interrupt causes a VM exit if "
+        "external-interrupt exiting is 1, at an instruction boundary, whatever RFLAGS.IF is. (28.2.2): the "
+        "interruption information holds the vector if the exit acknowledges it.");
+    guest.interrupt_host_after(10000, 0x41);
     guest.expect(VmExit::ExternalInterrupt{0x41});
     guest.expect_equal("information", guest.raw().interruption_information.raw,
                        x86::EventInfo::external_interrupt(0x41).raw);
     const uint64_t count = guest.gpr(Gpr::RBX);
-    guest.backend().interrupt_host_after(10000, 0x42);
+    guest.interrupt_host_after(10000, 0x42);
     guest.expect(VmExit::ExternalInterrupt{0x42});
     guest.expect_equal("the guest went on", guest.gpr(Gpr::RBX) > count, true);
     guest.backend().set_gpr(Gpr::RAX, 1);
@@ -364,7 +413,8 @@ CONFORMANCE_CASE(Exits, HostTimer) {
 
 CONFORMANCE_CASE(Exits, PreemptionTimer) {
     guest.start("preempted", Mode::Long,
-                "SDM Vol. 3C \"VMX-Preemption Timer\" (26.5.1): it counts down by 1 each time bit X of the TSC changes, X "
+                "SDM Vol. 3C \"VMX-Preemption Timer\" (26.5.1): it counts down by 1 each time bit X of the "
+                "TSC changes, X "
                 "being IA32_VMX_MISC[4:0], and a VM exit comes when it is 0.");
     guest.config().preemption_timer = {100, true};
     guest.boot();
@@ -380,10 +430,12 @@ CONFORMANCE_CASE(Exits, PreemptionTimer) {
 }
 
 CONFORMANCE_CASE(Exits, EntryFailsForGuestState) {
-    guest.start("set_rbx", Mode::Long,
-                "SDM Vol. 3C \"Checks on Guest RIP, RFLAGS, and SSP\" (27.3.1.4): reserved bit 1 of RFLAGS must be 1. "
-                "\"VM-Entry Failures During or After Loading Guest State\" (27.8): exit reason 33 with bit 31 set, "
-                "and the guest state is not saved.");
+    guest.start(
+        "set_rbx", Mode::Long,
+        "SDM Vol. 3C \"Checks on Guest RIP, RFLAGS, and SSP\" (27.3.1.4): reserved bit 1 of RFLAGS must be "
+        "1. "
+        "\"VM-Entry Failures During or After Loading Guest State\" (27.8): exit reason 33 with bit 31 set, "
+        "and the guest state is not saved.");
     guest.boot();
     guest.set_field(VmcsField::GUEST_RFLAGS, 0);
     guest.expect(VmExit::FailEntry{vmx::EntryFailure::from_exit({0x80000021}, 0).raw});
@@ -393,9 +445,10 @@ CONFORMANCE_CASE(Exits, EntryFailsForGuestState) {
 }
 
 CONFORMANCE_CASE(Exits, EntryFailsForLinkPointer) {
-    guest.start("set_rbx", Mode::Long,
-                "SDM Vol. 3C \"Checks on Guest Non-Register State\" (27.3.1.5), \"VM-Entry Failures During or After "
-                "Loading Guest State\" (27.8): a bad VMCS link pointer is reason 33 with qualification 4.");
+    guest.start(
+        "set_rbx", Mode::Long,
+        "SDM Vol. 3C \"Checks on Guest Non-Register State\" (27.3.1.5), \"VM-Entry Failures During or After "
+        "Loading Guest State\" (27.8): a bad VMCS link pointer is reason 33 with qualification 4.");
     guest.boot();
     guest.set_field(VmcsField::VMCS_LINK_POINTER, 0x123);
     guest.expect(VmExit::FailEntry{vmx::EntryFailure::from_exit({0x80000021}, 4).raw});
@@ -404,9 +457,10 @@ CONFORMANCE_CASE(Exits, EntryFailsForLinkPointer) {
 }
 
 CONFORMANCE_CASE(Exits, EntryFailsForControls) {
-    guest.start("set_rbx", Mode::Long,
-                "SDM Vol. 3C \"Checks on VMX Controls\" (27.2.1.1): reserved bits must be set as the capability MSRs "
-                "say, else VMfailValid with error 7; \"VM Instruction Error Numbers\" (31.4).");
+    guest.start(
+        "set_rbx", Mode::Long,
+        "SDM Vol. 3C \"Checks on VMX Controls\" (27.2.1.1): reserved bits must be set as the capability MSRs "
+        "say, else VMfailValid with error 7; \"VM Instruction Error Numbers\" (31.4).");
     guest.boot();
     const auto pin = VmcsField::PIN_BASED_VM_EXECUTION_CONTROLS;
     const uint64_t good = guest.field(pin);
@@ -418,7 +472,8 @@ CONFORMANCE_CASE(Exits, EntryFailsForControls) {
 
 CONFORMANCE_CASE(Exits, EntryFailsForHostState) {
     guest.start("set_rbx", Mode::Long,
-                "SDM Vol. 3C \"Checks on Host Segment and Descriptor-Table Registers\" (27.2.3): the TR selector cannot "
+                "SDM Vol. 3C \"Checks on Host Segment and Descriptor-Table Registers\" (27.2.3): the TR "
+                "selector cannot "
                 "be 0000H, else VMfailValid with error 8; \"VM Instruction Error Numbers\" (31.4).");
     guest.boot();
     const uint64_t good = guest.field(VmcsField::HOST_TR_SELECTOR);
@@ -426,6 +481,92 @@ CONFORMANCE_CASE(Exits, EntryFailsForHostState) {
     guest.expect(VmExit::FailEntry{8});
     guest.set_field(VmcsField::HOST_TR_SELECTOR, good);
     guest.expect_end({{Gpr::RBX, 3}});
+}
+
+CONFORMANCE_CASE(Exits, EntryFailsForMsrLoading) {
+    guest.start("set_rbx", Mode::Long,
+                "SDM Vol. 3C \"Loading MSRs\" (27.4): IA32_FS_BASE may not be in the VM-entry MSR-load area. "
+                "(27.8): exit reason "
+                "34, and the qualification is the number of the entry, counted from 1.");
+    guest.boot();
+    guest.write<uint64_t>(0x20000, static_cast<uint64_t>(x86::Msr::IA32_FS_BASE));
+    guest.set_field(VmcsField::VM_ENTRY_MSR_LOAD_ADDRESS, guest.ept_entry(0x20000) & x86::ept::kAddress);
+    guest.set_field(VmcsField::VM_ENTRY_MSR_LOAD_COUNT, 1);
+    guest.expect(VmExit::FailEntry{vmx::EntryFailure::from_exit({0x80000022}, 1).raw});
+    guest.set_field(VmcsField::VM_ENTRY_MSR_LOAD_COUNT, 0);
+    guest.expect_end({{Gpr::RBX, 3}});
+}
+
+struct ControlledExit {
+    const char* label;
+    ExitReason reason;
+    bool handled = false;
+};
+
+CONFORMANCE_CASE(Exits, InstructionsThatControlsMakeExit) {
+    guest.start("exits_by_control", Mode::Long,
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): one control for "
+                "each; RIP is that of "
+                "the instruction (28.3.3), whose length is recorded (28.2.5).");
+    guest.boot();
+    using P = x86::PrimaryControls;
+    using S = x86::SecondaryControls;
+    const auto primary = VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
+    const auto secondary = VmcsField::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
+    guest.set_field(primary, guest.field(primary) | P::RDTSC_EXITING | P::RDPMC_EXITING | P::PAUSE_EXITING |
+                                 P::MOV_DR_EXITING | P::CR3_STORE_EXITING | P::CR8_LOAD_EXITING |
+                                 P::CR8_STORE_EXITING);
+    guest.set_field(secondary, guest.field(secondary) | S::WBINVD_EXITING | S::DESCRIPTOR_TABLE_EXITING);
+    using R = ExitReason;
+    const ControlledExit exits[] = {{"rdtsc", R::RDTSC},
+                                    {"rdtscp", R::RDTSCP},
+                                    {"rdpmc", R::RDPMC},
+                                    {"pause", R::PAUSE},
+                                    {"wbinvd", R::WBINVD, true},
+                                    {"mov_to_dr", R::MOV_DR},
+                                    {"mov_from_dr", R::MOV_DR},
+                                    {"mov_from_cr3", R::CONTROL_REGISTER_ACCESS, true},
+                                    {"mov_to_cr8", R::CONTROL_REGISTER_ACCESS},
+                                    {"mov_from_cr8", R::CONTROL_REGISTER_ACCESS},
+                                    {"sgdt", R::GDTR_IDTR_ACCESS},
+                                    {"lidt", R::GDTR_IDTR_ACCESS},
+                                    {"sldt", R::LDTR_TR_ACCESS},
+                                    {"ltr", R::LDTR_TR_ACCESS}};
+    for (const ControlledExit& exit : exits) {
+        const uint64_t before = guest.symbol(exit.label);
+        if (exit.handled) {
+            guest.expect_handled(exit.reason);
+            continue;
+        }
+        guest.expect_unhandled(exit.reason);
+        guest.expect_equal(exit.label, guest.rip(), before);
+        guest.set_field(VmcsField::GUEST_RIP, before + guest.raw().instruction_length);
+    }
+    guest.expect_end();
+}
+
+CONFORMANCE_CASE(Exits, DebugRegisters) {
+    guest.start("debug_registers", Mode::Long,
+                "SDM Vol. 3B \"Debug Registers\" (18.2): DR0 to DR3 hold addresses, bit 10 of DR7 is always "
+                "1. \"Debug "
+                "Registers and Intel 64 Processors\" (18.2.6): setting DR7 bits 63:32 is #GP(0).");
+    constexpr uint64_t kAddress = 0x123456789000;
+    guest.expect_end({{Gpr::RBX, kAddress},
+                      {Gpr::RCX, kAddress},
+                      {Gpr::RDX, 0x400},
+                      {Gpr::RSI, 0},
+                      {Gpr::RDI, guest.symbol("bad")}});
+}
+
+CONFORMANCE_CASE(Exits, FloatingPointStateSurvivesExits) {
+    guest.start("xmm_across_exits", Mode::Long,
+                "SDM Vol. 3C \"Loading Host State\" (28.5) and \"Saving Guest State\" (28.3) name no x87 and "
+                "no SSE state: VM "
+                "exits leave it alone.");
+    guest.expect_handled(ExitReason::CPUID);
+    const VmExit exit = guest.run();
+    guest.expect_equal("OUT", exit.is<VmExit::IoWrite>(), true);
+    guest.expect_end({{Gpr::RBX, 0x1122334455667788}, {Gpr::RCX, 1}});
 }
 
 }  // namespace

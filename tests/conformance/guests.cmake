@@ -2,9 +2,12 @@
 # One line for each file of guests/.
 set(VTLESS_CONFORMANCE_GUESTS
   accessed_and_dirty
+  alignment_check
   back_to_real
   big_real
   cache_instructions
+  call_gate_32
+  call_gate_64
   clts_lmsw_smsw
   compatibility_mode
   compatibility_segments
@@ -15,9 +18,12 @@ set(VTLESS_CONFORMANCE_GUESTS
   cr0_shadow
   cr4_hides_vmxe
   cr8
+  debug_registers
+  device_not_available
   double_fault
   efer
   ept_accessed_and_dirty
+  ept_descriptor_load
   ept_fetch
   ept_in_real_mode
   ept_page_walk
@@ -28,8 +34,11 @@ set(VTLESS_CONFORMANCE_GUESTS
   exception_error_32
   exception_error_64
   exception_real
+  exits_by_control
   fetch_across_pages
+  fxsave_faults
   general_protection
+  global_pages
   hlt
   hlt_wakes_by_interrupt
   in_every_width
@@ -44,6 +53,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   int_n_gate_privilege
   int_n_in_real_mode
   intercepted
+  intercepted_in_delivery
   intercepted_page_faults
   interrupt_16
   interrupt_16_gate_from_32
@@ -51,6 +61,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   interrupt_64
   interrupt_compat
   interrupt_ist
+  interrupt_order
   interrupt_real
   interrupt_unaligned_stack
   interrupt_user_32
@@ -64,7 +75,11 @@ set(VTLESS_CONFORMANCE_GUESTS
   io_permission_denied
   io_permission_in_v86
   io_permission_of_two_ports
+  large_pages
   lmsw_keeps_pe
+  local_descriptor_table
+  mmio_16
+  mmio_32
   mmio_across_pages
   mmio_addressing
   mmio_loads
@@ -77,6 +92,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   mov_ss_shadow
   msr_pass_through
   nmi
+  nmi_vectoring
   no_execute
   not_present_segment
   out_every_width
@@ -89,11 +105,13 @@ set(VTLESS_CONFORMANCE_GUESTS
   page_remapped_invlpg
   page_remapped_mov_cr3
   paging_32_large_page
+  popf_at_cpl3
   popf_window
   ports_passed
   power_off
   preempted
   protected_16
+  pusha_faults
   rdmsr
   rdmsr_at_cpl3
   rdtsc
@@ -101,6 +119,9 @@ set(VTLESS_CONFORMANCE_GUESTS
   real_mode_limit
   real_segments
   real_to_long
+  rep_copy
+  rep_faults_midway
+  rep_store
   reserved_bit
   resume_flag
   segment_limit
@@ -124,6 +145,8 @@ set(VTLESS_CONFORMANCE_GUESTS
   triple_fault
   undefined_and_divide
   user_access
+  user_implicit_accesses
+  user_segment_loads
   v86_by_iret
   v86_int_n_iopl
   v86_iopl
@@ -135,4 +158,5 @@ set(VTLESS_CONFORMANCE_GUESTS
   vmx_instructions
   write_protect
   wrmsr
+  xmm_across_exits
   xsetbv)

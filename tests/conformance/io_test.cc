@@ -18,7 +18,8 @@ CONFORMANCE_SUITE(Io);
 
 CONFORMANCE_CASE(Io, OutInEveryWidth) {
     guest.start("out_every_width", Mode::Long,
-                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): OUT does if the bitmap says "
+                "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): OUT does if the "
+                "bitmap says "
                 "so. Table 28-5: size, direction, immediate or DX, port.");
     guest.expect_out(0x10, kByte, 0x44);
     guest.expect_equal("qualification", guest.raw().exit_qualification,
@@ -35,24 +36,32 @@ CONFORMANCE_CASE(Io, OutInEveryWidth) {
 }
 
 CONFORMANCE_CASE(Io, InInEveryWidth) {
-    guest.start("in_every_width", Mode::Long,
-                "SDM Vol. 2A \"IN\": AL, AX or EAX is loaded; Vol. 1 \"General-Purpose Registers in 64-Bit Mode\" "
-                "(3.4.1.1): 8- and 16-bit results keep the rest, 32-bit results clear the upper half.");
+    guest.start(
+        "in_every_width", Mode::Long,
+        "SDM Vol. 2A \"IN\": AL, AX or EAX is loaded; Vol. 1 \"General-Purpose Registers in 64-Bit Mode\" "
+        "(3.4.1.1): 8- and 16-bit results keep the rest, 32-bit results clear the upper half.");
     for (const uint16_t port : {uint16_t{0x20}, uint16_t{0x1234}}) {
-        const auto next = [port](int step) { return static_cast<uint16_t>(port == 0x20 ? port + step : port); };
+        const auto next = [port](int step) {
+            return static_cast<uint16_t>(port == 0x20 ? port + step : port);
+        };
         guest.expect_in(next(0), kByte, 0xaabbccdd);
         guest.expect_in(next(1), kWord, 0xaabbccdd);
         guest.expect_in(next(2), kDword, 0xaabbccdd);
         guest.expect_equal("qualification", guest.raw().exit_qualification,
                            IoQualification{4, true, false, false, port == 0x20, next(2)}.encode());
     }
-    guest.expect_end({{Gpr::RBX, 0xffffffffffffffdd}, {Gpr::RCX, 0xffffffffffffccdd}, {Gpr::RSI, 0xaabbccdd},
-                      {Gpr::RDI, 0xffffffffffffffdd}, {Gpr::RBP, 0xffffffffffffccdd}, {Gpr::RAX, 0xaabbccdd}});
+    guest.expect_end({{Gpr::RBX, 0xffffffffffffffdd},
+                      {Gpr::RCX, 0xffffffffffffccdd},
+                      {Gpr::RSI, 0xaabbccdd},
+                      {Gpr::RDI, 0xffffffffffffffdd},
+                      {Gpr::RBP, 0xffffffffffffccdd},
+                      {Gpr::RAX, 0xaabbccdd}});
 }
 
 CONFORMANCE_CASE(Io, InRealMode) {
     guest.start("io_in_real_mode", Mode::Real,
-                "SDM Vol. 2B \"OUTS\": the source is DS:SI or, with a prefix, another segment, whose base in real mode is "
+                "SDM Vol. 2B \"OUTS\": the source is DS:SI or, with a prefix, another segment, whose base in "
+                "real mode is "
                 "the selector times 16; SI goes up and CX down by each element.");
     guest.write<uint16_t>(0x12350, 0xbb00);
     guest.expect_out(0x70, kByte, 0x5a);
@@ -64,9 +73,10 @@ CONFORMANCE_CASE(Io, InRealMode) {
 }
 
 CONFORMANCE_CASE(Io, OutsAcrossPages) {
-    guest.start("outs_across_pages", Mode::Long,
-                "SDM Vol. 2B \"OUTS\", \"REP\": one element an iteration until RCX is 0. Vol. 3C \"Basic VM-Exit "
-                "Information\" (28.2.1): the guest-linear address of INS and OUTS is that of the element.");
+    guest.start(
+        "outs_across_pages", Mode::Long,
+        "SDM Vol. 2B \"OUTS\", \"REP\": one element an iteration until RCX is 0. Vol. 3C \"Basic VM-Exit "
+        "Information\" (28.2.1): the guest-linear address of INS and OUTS is that of the element.");
     guest.write<uint32_t>(0x20fff, 0x44332211);
     guest.expect_out(0x300, kWord, 0x2211);
     guest.expect_equal("linear address", guest.raw().guest_linear_address, 0x20fff);
@@ -92,7 +102,8 @@ CONFORMANCE_CASE(Io, InsBackwards) {
 
 CONFORMANCE_CASE(Io, InsWith32BitAddresses) {
     guest.start("ins_with_32_bit_addresses", Mode::Long,
-                "SDM Vol. 2A \"INS\", \"REP\": with a 32-bit address size EDI and ECX are used, and written as 32-bit "
+                "SDM Vol. 2A \"INS\", \"REP\": with a 32-bit address size EDI and ECX are used, and written "
+                "as 32-bit "
                 "registers are: the upper halves become 0.");
     guest.expect_in(0x300, kDword, 0x12345678);
     guest.expect_end({{Gpr::RDI, 0x20004}, {Gpr::RCX, 0}});
@@ -100,45 +111,53 @@ CONFORMANCE_CASE(Io, InsWith32BitAddresses) {
 }
 
 CONFORMANCE_CASE(Io, InsFaultsBeforeThePortIsRead) {
-    guest.start("ins_faults", Mode::Long,
-                "SDM Vol. 3C \"Relative Priority of Faults and VM Exits\" (26.1.1): only faults of privilege and I/O "
-                "permission precede the I/O exit. Vol. 2A \"INS\": #PF is a fault, so nothing has been read when it comes.");
+    guest.start(
+        "ins_faults", Mode::Long,
+        "SDM Vol. 3C \"Relative Priority of Faults and VM Exits\" (26.1.1): only faults of privilege and I/O "
+        "permission precede the I/O exit. Vol. 2A \"INS\": #PF is a fault, so nothing has been read when it "
+        "comes.");
     guest.expect_handled(ExitReason::IO_INSTRUCTION);
-    guest.expect_end({{Gpr::RSI, 2}, {Gpr::RAX, 0x21000}, {Gpr::RBX, guest.symbol("insl")}, {Gpr::RDI, 0x20ffe}});
+    guest.expect_end(
+        {{Gpr::RSI, 2}, {Gpr::RAX, 0x21000}, {Gpr::RBX, guest.symbol("insl")}, {Gpr::RDI, 0x20ffe}});
 }
 
 CONFORMANCE_CASE(Io, PermissionDenied) {
-    guest.start("io_permission_denied", Mode::Long,
-                "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): with CPL above IOPL a set bit gives #GP(0). Vol. 3C "
-                "\"Relative Priority of Faults and VM Exits\" (26.1.1): this comes before the VM exit.",
-                Ring::User);
+    guest.start(
+        "io_permission_denied", Mode::Long,
+        "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): with CPL above IOPL a set bit gives #GP(0). Vol. 3C "
+        "\"Relative Priority of Faults and VM Exits\" (26.1.1): this comes before the VM exit.",
+        Ring::User);
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("in")}});
 }
 
 CONFORMANCE_CASE(Io, PermissionAllowed) {
     guest.start("io_permission_allowed", Mode::Long,
-                "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): a clear bit allows the access; the I/O exit follows.",
+                "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): a clear bit allows the access; the I/O exit "
+                "follows.",
                 Ring::User);
     guest.expect_out(layout::kEndPort, kByte, 0x77);
 }
 
 CONFORMANCE_CASE(Io, PermissionOfTwoPorts) {
-    guest.start("io_permission_of_two_ports", Mode::Long,
-                "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): a word access needs the bits of both ports clear.",
-                Ring::User);
+    guest.start(
+        "io_permission_of_two_ports", Mode::Long,
+        "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): a word access needs the bits of both ports clear.",
+        Ring::User);
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("out")}});
 }
 
 CONFORMANCE_CASE(Io, PermissionBeyondBitmap) {
     guest.start("io_permission_beyond_bitmap", Mode::Long,
-                "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): ports beyond the TSS limit are as if their bits were set.",
+                "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): ports beyond the TSS limit are as if their "
+                "bits were set.",
                 Ring::User);
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("out")}});
 }
 
 CONFORMANCE_CASE(Io, Iopl3) {
     guest.start("io_iopl_3", Mode::Long,
-                "SDM Vol. 1 \"I/O Privilege Level\" (19.5.1): with CPL not above IOPL all ports may be used.", Ring::User);
+                "SDM Vol. 1 \"I/O Privilege Level\" (19.5.1): with CPL not above IOPL all ports may be used.",
+                Ring::User);
     guest.state().rflags |= x86::rflags::IOPL;
     guest.expect_in(0x21, kByte, 0x42);
     guest.expect_end({{Gpr::RAX, 0x42}});
@@ -146,14 +165,16 @@ CONFORMANCE_CASE(Io, Iopl3) {
 
 CONFORMANCE_CASE(Io, PermissionInV86) {
     guest.start("io_permission_in_v86", Mode::V86,
-                "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): in virtual-8086 mode the bitmap decides, whatever IOPL is.");
+                "SDM Vol. 1 \"I/O Permission Bit Map\" (19.5.2): in virtual-8086 mode the bitmap decides, "
+                "whatever IOPL is.");
     guest.expect_out(layout::kEndPort, kByte, 0x77);
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("in")}});
 }
 
 CONFORMANCE_CASE(Io, PassedPortsDoNotExit) {
-    guest.start("ports_passed", Mode::Long,
-                "SDM Vol. 3C \"I/O-Bitmap Addresses\" (25.6.4): an access to a port whose bit is 0 does not exit.");
+    guest.start(
+        "ports_passed", Mode::Long,
+        "SDM Vol. 3C \"I/O-Bitmap Addresses\" (25.6.4): an access to a port whose bit is 0 does not exit.");
     guest.config().passed_ports.push_back({0x10, 0x10});
     guest.expect_out(0x11, kByte, 0);
     guest.expect_end({{Gpr::RBX, 1}});

@@ -15,14 +15,17 @@ constexpr auto kQword = AccessWidth::Qword;
 CONFORMANCE_SUITE(Mmio);
 
 constexpr const char* kRule =
-    "SDM Vol. 3C \"EPT Violations\" (29.3.3.2): an access to an address that EPT does not map is a VM exit before the "
+    "SDM Vol. 3C \"EPT Violations\" (29.3.3.2): an access to an address that EPT does not map is a VM exit "
+    "before the "
     "instruction has an effect; the backend carries it out as Vol. 2 says.";
 
-void expect_write(Guest& guest, uint64_t offset, AccessWidth width, uint64_t data, int line = __builtin_LINE()) {
+void expect_write(Guest& guest, uint64_t offset, AccessWidth width, uint64_t data,
+                  int line = __builtin_LINE()) {
     guest.expect(VmExit::MmioWrite{Gpa(layout::kDeviceBase + offset), width, data}, line);
 }
 
-void expect_read(Guest& guest, uint64_t offset, AccessWidth width, uint64_t answer, int line = __builtin_LINE()) {
+void expect_read(Guest& guest, uint64_t offset, AccessWidth width, uint64_t answer,
+                 int line = __builtin_LINE()) {
     const VmExit exit = guest.run(line);
     const auto* read = exit.get_if<VmExit::MmioRead>();
     guest.expect_equal("an MMIO read", read != nullptr, true, line);
@@ -59,8 +62,13 @@ CONFORMANCE_CASE(Mmio, Loads) {
     expect_read(guest, 0x24, kDword, kAnswer);
     guest.expect_gprs({{Gpr::RAX, 0xffffffffffffffc3}});
     expect_read(guest, 0x28, kByte, kAnswer);
-    guest.expect_end({{Gpr::RAX, 0xffffffffffffc3ff}, {Gpr::RBX, 0xffffffffffffd4c3}, {Gpr::RCX, 0xf6e5d4c3},
-                      {Gpr::RDX, kAnswer}, {Gpr::RSI, 0xc3}, {Gpr::R8, 0xffffffffffffffc3}, {Gpr::R9, 0xffffd4c3},
+    guest.expect_end({{Gpr::RAX, 0xffffffffffffc3ff},
+                      {Gpr::RBX, 0xffffffffffffd4c3},
+                      {Gpr::RCX, 0xf6e5d4c3},
+                      {Gpr::RDX, kAnswer},
+                      {Gpr::RSI, 0xc3},
+                      {Gpr::R8, 0xffffffffffffffc3},
+                      {Gpr::R9, 0xffffd4c3},
                       {Gpr::R10, 0xfffffffff6e5d4c3}});
 }
 
@@ -85,7 +93,8 @@ CONFORMANCE_CASE(Mmio, ReadModifyWrite) {
     expect_read(guest, 0x10, kDword, 4);
     expect_read(guest, 0x14, kQword, 0xfffffffffffffffe);
     // ADD 1 + FF: carry, parity, auxiliary carry, zero; CMP 4 with 5: carry, parity, auxiliary carry, sign.
-    guest.expect_end({{Gpr::RAX, 0x22}, {Gpr::RCX, 0xffff}, {Gpr::RBX, 0x55}, {Gpr::RDX, 0x95}, {Gpr::RSI, 6}});
+    guest.expect_end(
+        {{Gpr::RAX, 0x22}, {Gpr::RCX, 0xffff}, {Gpr::RBX, 0x55}, {Gpr::RDX, 0x95}, {Gpr::RSI, 6}});
 }
 
 CONFORMANCE_CASE(Mmio, Strings) {
@@ -111,6 +120,31 @@ CONFORMANCE_CASE(Mmio, AcrossPagesIsUnhandled) {
     guest.start("mmio_across_pages", Mode::Long, kRule);
     guest.expect_unhandled(ExitReason::EPT_VIOLATION);
     guest.expect_equal("RIP", guest.rip(), guest.symbol("store"));
+}
+
+CONFORMANCE_CASE(Mmio, In32BitMode) {
+    guest.start("mmio_32", Mode::Paging32, kRule);
+    expect_write(guest, 0x00, kDword, 0x55aa);
+    expect_write(guest, 0x08, kWord, 0x55aa);
+    expect_write(guest, 0x10, kByte, 0x55);
+    expect_read(guest, 0x20, kWord, 0xbeef);
+    expect_read(guest, 0x30, kByte, 0x77);
+    expect_read(guest, 0x40, kDword, 0xffffffff);
+    expect_write(guest, 0x40, kDword, 0);
+    guest.expect_end({{Gpr::RCX, 0xbeef}, {Gpr::RAX, 0x5577}});
+}
+
+CONFORMANCE_CASE(Mmio, InRealMode) {
+    guest.start("mmio_16", Mode::Real, kRule);
+    constexpr uint64_t kPage = 0x20000;
+    guest.config().mmio.push_back({Gpa(kPage), 0x1000});
+    guest.map_as(kPage, 0);
+    const auto at = [](uint64_t offset) { return kPage + offset - layout::kDeviceBase; };
+    expect_write(guest, at(0x120), kWord, 0x1234);
+    expect_write(guest, at(0x110), kByte, 0x34);
+    expect_read(guest, at(0x300), kWord, 0x5678);
+    expect_read(guest, at(0x104), kWord, 0x9abc);
+    guest.expect_end({{Gpr::RCX, 0x5678}, {Gpr::RDX, 0x9abc}});
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ CONFORMANCE_SUITE(Modes);
 
 CONFORMANCE_CASE(Modes, RealModeSegments) {
     guest.start("real_segments", Mode::Real,
-                "SDM Vol. 3B \"Address Translation in Real-Address Mode\" (21.1.1): a segment's base is its selector times "
+                "SDM Vol. 3B \"Address Translation in Real-Address Mode\" (21.1.1): a segment's base is its "
+                "selector times "
                 "16, and sums above FFFFFH do not wrap; SP wraps within 64 KiB.");
     guest.expect_end({{Gpr::RSP, 0xfffe}});
     guest.expect_equal("DS:10", guest.read<uint16_t>(0x12350), 0xbeef);
@@ -28,14 +29,16 @@ CONFORMANCE_CASE(Modes, RealModeSegments) {
 // The engine does not check the limits of data segments: sim/DEVIATIONS.md, D11.
 CONFORMANCE_CASE(Modes, DISABLED_RealModeLimit) {
     guest.start("real_mode_limit", Mode::Real,
-                "SDM Vol. 3B \"Interrupt and Exception Handling\" (21.1.4), table 21-1: an offset beyond FFFFH is #GP, which "
+                "SDM Vol. 3B \"Interrupt and Exception Handling\" (21.1.4), table 21-1: an offset beyond "
+                "FFFFH is #GP, which "
                 "pushes no error code in real mode.");
     guest.expect_end({{Gpr::RDI, guest.symbol("store")}, {Gpr::RBP, layout::kStack - 6}});
 }
 
 CONFORMANCE_CASE(Modes, BigRealMode) {
     guest.start("big_real", Mode::Real,
-                "SDM Vol. 3A \"Switching Back to Real-Address Mode\" (10.9.2): segment registers keep the limit that they "
+                "SDM Vol. 3A \"Switching Back to Real-Address Mode\" (10.9.2): segment registers keep the "
+                "limit that they "
                 "had in protected mode; Vol. 3B (21.1.1): a load in real mode changes selector and base.");
     guest.expect_end({{Gpr::RAX, 0}});
     guest.expect_equal("at base 0", guest.read<uint32_t>(0x1f0000), 0x12345678);
@@ -44,8 +47,10 @@ CONFORMANCE_CASE(Modes, BigRealMode) {
 
 CONFORMANCE_CASE(Modes, RealToLong) {
     guest.start("real_to_long", Mode::Real,
-                "SDM Vol. 3A \"Initializing IA-32e Mode\" (10.8.5): PAE, CR3, LME, then PG makes LMA 1; the code is in "
-                "compatibility mode until a far jump to a segment with L set. Vol. 3C \"VM-Entry Controls\" (28.3.1): the "
+                "SDM Vol. 3A \"Initializing IA-32e Mode\" (10.8.5): PAE, CR3, LME, then PG makes LMA 1; the "
+                "code is in "
+                "compatibility mode until a far jump to a segment with L set. Vol. 3C \"VM-Entry Controls\" "
+                "(28.3.1): the "
                 "IA-32e-mode-guest control follows LMA.");
     guest.expect_handled(ExitReason::WRMSR);
     guest.expect_end({{Gpr::RBX, 0x123456789abcdef0}, {Gpr::RDI, 0x123456789abcdef0}, {Gpr::RSI, 0x500}});
@@ -56,7 +61,8 @@ CONFORMANCE_CASE(Modes, RealToLong) {
 
 CONFORMANCE_CASE(Modes, BackToRealMode) {
     guest.start("back_to_real", Mode::Protected16,
-                "SDM Vol. 3A \"Switching Back to Real-Address Mode\" (10.9.2): 16-bit segments with limit FFFFH, clear PE, "
+                "SDM Vol. 3A \"Switching Back to Real-Address Mode\" (10.9.2): 16-bit segments with limit "
+                "FFFFH, clear PE, "
                 "far jump, LIDT of a real-mode table.");
     guest.expect_end({{Gpr::RBX, 9}});
     guest.expect_equal("DS:20", guest.read<uint16_t>(0x12360), 0x4321);
@@ -64,7 +70,8 @@ CONFORMANCE_CASE(Modes, BackToRealMode) {
 
 CONFORMANCE_CASE(Modes, Protected16) {
     guest.start("protected_16", Mode::Protected16,
-                "SDM Vol. 1 \"Operand Size and Address Size Attributes\" (3.6): D of the code segment gives the default, "
+                "SDM Vol. 1 \"Operand Size and Address Size Attributes\" (3.6): D of the code segment gives "
+                "the default, "
                 "prefixes the other size.");
     guest.expect_end({{Gpr::RAX, 2}, {Gpr::RSI, 0}, {Gpr::RDI, 0x10000}});
 }
@@ -77,38 +84,46 @@ CONFORMANCE_CASE(Modes, LargePageOf32BitPaging) {
 
 CONFORMANCE_CASE(Modes, PaePdpteRegisters) {
     guest.start("pae_pdptes", Mode::Pae,
-                "SDM Vol. 3A \"PDPTE Registers\" (4.4.1): MOV to CR3 loads the four PDPTEs, changes in memory have no effect "
+                "SDM Vol. 3A \"PDPTE Registers\" (4.4.1): MOV to CR3 loads the four PDPTEs, changes in "
+                "memory have no effect "
                 "before; a reserved bit in a present one is #GP(0).");
     guest.expect_end({{Gpr::RCX, 1}, {Gpr::RSI, 0x40020000}, {Gpr::RDX, 0}, {Gpr::RDI, guest.symbol("bad")}});
 }
 
 CONFORMANCE_CASE(Modes, PaeNoExecute) {
     guest.start("pae_no_execute", Mode::Pae,
-                "SDM Vol. 3A \"Page-Fault Exceptions\" (4.7): a fetch from a page with XD is #PF with I/D and P set.");
+                "SDM Vol. 3A \"Page-Fault Exceptions\" (4.7): a fetch from a page with XD is #PF with I/D "
+                "and P set.");
     guest.expect_end({{Gpr::RSI, 0x11}, {Gpr::RDI, 0x22000}, {Gpr::RDX, 0x22000}});
 }
 
 CONFORMANCE_CASE(Modes, CompatibilityMode) {
     guest.start("compatibility_mode", Mode::Long,
-                "SDM Vol. 1 \"Modes of Operation\" (3.1): compatibility mode runs 32-bit code as it was: no REX prefixes, "
+                "SDM Vol. 1 \"Modes of Operation\" (3.1): compatibility mode runs 32-bit code as it was: no "
+                "REX prefixes, "
                 "32-bit effective addresses that wrap.");
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RCX, ~uint64_t{0}}});
     guest.expect_equal("memory", guest.read<uint32_t>(0x21000), 0x31415926);
 }
 
 CONFORMANCE_CASE(Modes, CompatibilityModeSegments) {
-    guest.start("compatibility_segments", Mode::Long,
-                "SDM Vol. 3A \"Segmentation in IA-32e Mode\" (3.2.4): in compatibility mode segmentation works as in "
-                "protected mode: the base is added.");
+    guest.start(
+        "compatibility_segments", Mode::Long,
+        "SDM Vol. 3A \"Segmentation in IA-32e Mode\" (3.2.4): in compatibility mode segmentation works as in "
+        "protected mode: the base is added.");
     guest.expect_end();
     guest.expect_equal("memory", guest.read<uint32_t>(0x20008), 0x27182818);
 }
 
 CONFORMANCE_CASE(Modes, V86ByIret) {
-    guest.start("v86_by_iret", Mode::Paging32,
-                "SDM Vol. 3B \"Entering Virtual-8086 Mode\" (21.2.5): IRET with VM set in the EFLAGS image at CPL 0; "
-                "\"Software Interrupt Handling Methods\" (21.3.3): with IOPL 3 INT n uses the protected-mode IDT.");
-    guest.expect_end({{Gpr::RBX, 0x3000}, {Gpr::RCX, 0x23002}, {Gpr::RDX, 0xff0}, {Gpr::RSI, 0x3000},
+    guest.start(
+        "v86_by_iret", Mode::Paging32,
+        "SDM Vol. 3B \"Entering Virtual-8086 Mode\" (21.2.5): IRET with VM set in the EFLAGS image at CPL 0; "
+        "\"Software Interrupt Handling Methods\" (21.3.3): with IOPL 3 INT n uses the protected-mode IDT.");
+    guest.expect_end({{Gpr::RBX, 0x3000},
+                      {Gpr::RCX, 0x23002},
+                      {Gpr::RDX, 0xff0},
+                      {Gpr::RSI, 0x3000},
                       {Gpr::RDI, layout::kInnerStack - 36}});
     guest.expect_equal("DS:10", guest.read<uint16_t>(0x30010), 0xcafe);
 }
@@ -119,15 +134,64 @@ void expect_v86_fault(Guest& guest) {
 }
 
 CONFORMANCE_CASE(Modes, V86CliNeedsIopl3) {
-    guest.start("v86_iopl", Mode::V86, "SDM Vol. 3B \"Sensitive Instructions\" (21.2.7): CLI with IOPL below 3 is #GP(0).");
+    guest.start("v86_iopl", Mode::V86,
+                "SDM Vol. 3B \"Sensitive Instructions\" (21.2.7): CLI with IOPL below 3 is #GP(0).");
     expect_v86_fault(guest);
 }
 
 CONFORMANCE_CASE(Modes, V86IntNNeedsIopl3) {
     guest.start("v86_int_n_iopl", Mode::V86,
-                "SDM Vol. 3B \"Software Interrupt Handling Methods\" (21.3.3): with CR4.VME 0 and IOPL below 3 INT n is "
+                "SDM Vol. 3B \"Software Interrupt Handling Methods\" (21.3.3): with CR4.VME 0 and IOPL below "
+                "3 INT n is "
                 "#GP(0).");
     expect_v86_fault(guest);
+}
+
+CONFORMANCE_CASE(Modes, LocalDescriptorTable) {
+    guest.start("local_descriptor_table", Mode::Protected32,
+                "SDM Vol. 3A \"Segment Selectors\" (3.4.2), \"Local Descriptor Table\" (3.5.1): a selector "
+                "with TI set indexes the "
+                "LDT, whose own descriptor is in the GDT.");
+    guest.expect_end({{Gpr::RBX, 0x78}});
+    guest.expect_equal("FS:4", guest.read<uint32_t>(0x30004), 0x600df00d);
+    guest.expect_field(VmcsField::GUEST_LDTR_BASE, 0x21000);
+    guest.expect_field(VmcsField::GUEST_FS_BASE, 0x30000);
+}
+
+constexpr uint64_t kCallGate = uint64_t{0xec} << 40;  // 32-bit (64-bit in IA-32e mode), DPL 3, present
+
+CONFORMANCE_CASE(Modes, CallGate32) {
+    guest.start("call_gate_32", Mode::Paging32,
+                "SDM Vol. 3A \"Call Gates\" (5.8.3), \"Stack Switching\" (5.8.5): the inner stack gets SS, "
+                "ESP, the parameters, CS "
+                "and EIP; RET n drops the parameters from both.",
+                Ring::User);
+    guest.write<uint64_t>(layout::kGdt + 0x78, guest.symbol("entry") | uint64_t{layout::kCode32} << 16 |
+                                                   uint64_t{2} << 32 | kCallGate);
+    guest.expect_end({{Gpr::RBX, guest.symbol("after")},
+                      {Gpr::RCX, layout::kUserCode32},
+                      {Gpr::RDX, 0x22},
+                      {Gpr::RSI, 0x11},
+                      {Gpr::RDI, layout::kUserStack - 8},
+                      {Gpr::RAX, layout::kCode32},
+                      {Gpr::RSP, layout::kUserStack}});
+}
+
+CONFORMANCE_CASE(Modes, CallGate64) {
+    guest.start("call_gate_64", Mode::Long,
+                "SDM Vol. 3A \"IA-32e Mode Call Gates\" (5.8.3.1), \"Stack Switching in 64-Bit Mode\" "
+                "(5.8.5.1): a 16-byte gate; "
+                "SS, RSP, CS and RIP are pushed as 8 bytes each on the TSS's stack.",
+                Ring::User);
+    guest.write<uint64_t>(layout::kGdt + 0x78,
+                          guest.symbol("entry") | uint64_t{layout::kCode64} << 16 | kCallGate);
+    guest.write<uint64_t>(layout::kGdt + 0x80, 0);
+    guest.expect_end({{Gpr::RBX, guest.symbol("after")},
+                      {Gpr::RCX, layout::kUserCode64},
+                      {Gpr::RDX, layout::kUserData},
+                      {Gpr::RDI, layout::kUserStack},
+                      {Gpr::RAX, layout::kCode64},
+                      {Gpr::RSP, layout::kUserStack}});
 }
 
 }  // namespace

@@ -13,6 +13,9 @@
 namespace vtless::conformance {
 namespace {
 
+constexpr uint64_t kWatchdogCycles = 1'000'000;
+constexpr uint8_t kWatchdogVector = 0xfe;
+
 const char* text(x86::ExitReason reason) {
     const char* known = x86::name(reason);
     return known != nullptr ? known : "an unknown reason";
@@ -43,6 +46,8 @@ void Guest::boot(const std::string& label, int line) {
 
 VmExit Guest::run(int line) {
     if (!booted_) boot("start", line);
+    if (!host_timer_set_) backend_->interrupt_host_after(kWatchdogCycles, kWatchdogVector);
+    host_timer_set_ = false;
     const Result<VmExit> exit = backend_->run();
     if (!exit) fail("run: " + describe(exit.error()), line);
     record_.push_back({*exit, raw().exit_reason.raw, backend_->registers()});
@@ -74,7 +79,8 @@ void Guest::expect_end(std::initializer_list<RegisterValue> values, int line) {
 }
 
 void Guest::expect_gprs(std::initializer_list<RegisterValue> values, int line) {
-    for (const RegisterValue& wanted : values) expect_equal(x86::name(wanted.gpr), gpr(wanted.gpr), wanted.value, line);
+    for (const RegisterValue& wanted : values)
+        expect_equal(x86::name(wanted.gpr), gpr(wanted.gpr), wanted.value, line);
 }
 
 void Guest::expect_field(x86::VmcsField which, uint64_t value, int line) {
@@ -117,15 +123,16 @@ void Guest::fail(const std::string& what, int line) {
         story += fmt::format("  {} ({}) rip {:#x} rflags {:#x} rsp {:#x}", traces::exit_text(step.exit),
                              text(x86::ExitReasonField{step.exit_reason}.basic()), step.registers.rip,
                              step.registers.rflags, gprs[4]);
-        story += fmt::format(" rax {:#x} rcx {:#x} rdx {:#x} rbx {:#x} rsi {:#x} rdi {:#x}\n", gprs[0], gprs[1], gprs[2],
-                             gprs[3], gprs[6], gprs[7]);
+        story += fmt::format(" rax {:#x} rcx {:#x} rdx {:#x} rbx {:#x} rsi {:#x} rdi {:#x}\n", gprs[0],
+                             gprs[1], gprs[2], gprs[3], gprs[6], gprs[7]);
     }
     if (booted_) {
         const auto exit = raw();
-        story += fmt::format("qualification {:#x} gla {:#x} gpa {:#x} interruption {:#x}/{:#x} vectoring {:#x}/{:#x}\n",
-                             exit.exit_qualification, exit.guest_linear_address, exit.guest_physical_address,
-                             exit.interruption_information.raw, exit.interruption_error_code,
-                             exit.idt_vectoring_information.raw, exit.idt_vectoring_error_code);
+        story += fmt::format(
+            "qualification {:#x} gla {:#x} gpa {:#x} interruption {:#x}/{:#x} vectoring {:#x}/{:#x}\n",
+            exit.exit_qualification, exit.guest_linear_address, exit.guest_physical_address,
+            exit.interruption_information.raw, exit.interruption_error_code,
+            exit.idt_vectoring_information.raw, exit.idt_vectoring_error_code);
         story += backend_->diagnosis();
     }
     ADD_FAILURE_AT(file_, line) << story;

@@ -67,6 +67,11 @@ class Guest {
     void expect_violation(uint64_t gpa, AccessFlags how, int line = __builtin_LINE()) {
         expect(VmExit::NestedPageFault{Gpa(gpa), how}, line);
     }
+    // The next run ends with this interrupt. Without it a watchdog ends a guest that never exits.
+    void interrupt_host_after(uint64_t cycles, uint8_t vector) {
+        backend_->interrupt_host_after(cycles, vector);
+        host_timer_set_ = true;
+    }
     void good(const Result<void>& result, int line = __builtin_LINE());
 
     Backend& backend() { return *backend_; }
@@ -105,6 +110,7 @@ class Guest {
     std::unique_ptr<Image> image_;
     vmx::SetupConfig config_;
     bool booted_ = false;
+    bool host_timer_set_ = false;
     std::vector<Observed> record_;
 };
 

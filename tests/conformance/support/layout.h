@@ -7,7 +7,8 @@
 namespace vtless::conformance::layout {
 
 inline constexpr uint64_t kRamBytes = 4 << 20;
-inline constexpr uint64_t kSmallPages = 2 << 20;  // below: 4-KiB pages in EPT and in the guest; above: one of 2 MiB
+inline constexpr uint64_t kSmallPages =
+    2 << 20;  // below: 4-KiB pages in EPT and in the guest; above: one of 2 MiB
 inline constexpr uint64_t kDeviceBase = 0x10000000;  // MMIO; no EPT entry
 
 inline constexpr uint64_t kTopTable = 0x1000;  // PML4, PDPT of PAE, or page directory of 32-bit paging

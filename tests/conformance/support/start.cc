@@ -27,10 +27,18 @@ struct Descriptor {
     uint32_t rights;
 };
 constexpr Descriptor kCodeAndData[] = {
-    {layout::kCode64, kFlat, 0xa09b},     {layout::kData, kFlat, kData32},      {layout::kUserCode32, kFlat, 0xc0fb},
-    {layout::kUserData, kFlat, 0xc0f3},   {layout::kUserCode64, kFlat, 0xa0fb}, {0x33, kFlat, 0xc0f3},
-    {layout::kCode32, kFlat, 0xc09b},     {layout::kCode16, 0xffff, 0x9b},      {layout::kData16, 0xffff, 0x93},
-    {0x70, kFlat, 0xc09b},                {0x78, kFlat, kData32},               {0x80, kFlat, 0xc0fb},
+    {layout::kCode64, kFlat, 0xa09b},
+    {layout::kData, kFlat, kData32},
+    {layout::kUserCode32, kFlat, 0xc0fb},
+    {layout::kUserData, kFlat, 0xc0f3},
+    {layout::kUserCode64, kFlat, 0xa0fb},
+    {0x33, kFlat, 0xc0f3},
+    {layout::kCode32, kFlat, 0xc09b},
+    {layout::kCode16, 0xffff, 0x9b},
+    {layout::kData16, 0xffff, 0x93},
+    {0x70, kFlat, 0xc09b},
+    {0x78, kFlat, kData32},
+    {0x80, kFlat, 0xc0fb},
     {0x88, kFlat, 0xc0f3},
 };
 constexpr uint32_t kTssLimit = 0x68 + 0x80;  // an I/O bitmap for ports below 0x400, and its last byte
@@ -84,7 +92,8 @@ void set_control_registers(GuestEntryState& state, Mode mode) {
     state.cr0 = cr0::PE | cr0::ET | cr0::NE | cr0::WP;
     state.cr3 = layout::kTopTable;
     state.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
-    if (mode == Mode::Paging32 || mode == Mode::Pae || mode == Mode::V86 || is_long(mode)) state.cr0 |= cr0::PG;
+    if (mode == Mode::Paging32 || mode == Mode::Pae || mode == Mode::V86 || is_long(mode))
+        state.cr0 |= cr0::PG;
     if (mode == Mode::Paging32 || mode == Mode::V86) state.cr4 |= cr4::PSE;
     if (mode == Mode::Pae || is_long(mode)) state.cr4 |= cr4::PAE;
     if (mode == Mode::Pae) state.efer = efer::NXE;
@@ -108,7 +117,8 @@ class Writer {
 void put_gdt(Writer& writer, Mode mode) {
     for (const Descriptor& known : kCodeAndData) {
         const Segment described{known.selector, 0, known.limit, {known.rights}};
-        writer.put(layout::kGdt + x86::selector_offset(known.selector), x86::descriptor_from_segment(described));
+        writer.put(layout::kGdt + x86::selector_offset(known.selector),
+                   x86::descriptor_from_segment(described));
     }
     constexpr uint32_t kBusy = 0x8b;
     constexpr uint32_t kAvailable = 0x89;
@@ -132,7 +142,8 @@ void put_tss(Writer& writer, Mode mode) {
     writer.put(layout::kTss + 0x66, uint16_t{0x68});
     for (unsigned port = 0; port <= 0x400; port += 8) {
         const bool end = port / 8 == layout::kEndPort / 8;
-        writer.put(layout::kTss + 0x68 + port / 8, static_cast<uint8_t>(end ? ~(1u << layout::kEndPort % 8) : 0xff));
+        writer.put(layout::kTss + 0x68 + port / 8,
+                   static_cast<uint8_t>(end ? ~(1u << layout::kEndPort % 8) : 0xff));
     }
 }
 
@@ -148,7 +159,8 @@ void put_paging(Writer& writer, Mode mode) {
     if (mode == Mode::Paging32 || mode == Mode::V86) {
         writer.put(layout::kTopTable, static_cast<uint32_t>(layout::kPageTable | kTable));
         for (uint64_t page = 0; page < layout::kRamBytes; page += kPage)
-            writer.put(layout::kPageTable + page / kPage * 4, static_cast<uint32_t>(leaf(page, mode == Mode::V86)));
+            writer.put(layout::kPageTable + page / kPage * 4,
+                       static_cast<uint32_t>(leaf(page, mode == Mode::V86)));
         writer.put(layout::kTopTable + (layout::kDeviceBase >> 22) * 4, static_cast<uint32_t>(kDevice));
         return;
     }
@@ -194,7 +206,8 @@ void put_gate(Writer& writer, const GateLabel& gate, uint64_t handler, Mode mode
     uint64_t selector = mode == Mode::Protected16 ? layout::kCode16 : layout::kCode32;
     if (is_long(mode)) selector = layout::kCode64;
     const uint64_t ist = gate.ist1 ? uint64_t{1} << 32 : 0;
-    const uint64_t flags = type << 40 | (gate.dpl3 ? uint64_t{3} << 45 : 0) | (gate.absent ? 0 : uint64_t{1} << 47);
+    const uint64_t flags =
+        type << 40 | (gate.dpl3 ? uint64_t{3} << 45 : 0) | (gate.absent ? 0 : uint64_t{1} << 47);
     writer.put(layout::kIdt + gate.vector * (is_long(mode) ? 16 : 8), handler | selector << 16 | ist | flags);
 }
 

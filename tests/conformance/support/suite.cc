@@ -16,7 +16,8 @@ std::vector<Observed> run_variant(std::unique_ptr<Backend> backend, const char* 
     return guest.record();
 }
 
-void expect_same(const std::vector<Observed>& first, const std::vector<Observed>& other, const Variant& variant) {
+void expect_same(const std::vector<Observed>& first, const std::vector<Observed>& other,
+                 const Variant& variant) {
     ASSERT_EQ(first.size(), other.size()) << variant.name;
     for (size_t i = 0; i < first.size(); ++i) {
         const Registers& a = first[i].registers;

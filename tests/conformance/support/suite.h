@@ -27,7 +27,8 @@ class Conformance : public ::testing::Test {};
 
 // What a case saw under one variant.
 std::vector<Observed> run_variant(std::unique_ptr<Backend> backend, const char* file, void (*body)(Guest&));
-void expect_same(const std::vector<Observed>& first, const std::vector<Observed>& other, const Variant& variant);
+void expect_same(const std::vector<Observed>& first, const std::vector<Observed>& other,
+                 const Variant& variant);
 
 // Runs the case under every variant of the backend: each must do as the first did, registers, cycles and all.
 template <class B>
@@ -47,13 +48,14 @@ void run_case(const char* file, void (*body)(Guest&)) {
 
 }  // namespace vtless::conformance
 
-// Once in each file of cases: CONFORMANCE_SUITE(Exits); then CONFORMANCE_CASE(Exits, Cpuid) { guest.start(...); ... }
-#define CONFORMANCE_SUITE(suite)                                                                   \
-    template <class B>                                                                             \
-    class suite : public ::vtless::conformance::Conformance<B> {};                                 \
+// Once in each file of cases: CONFORMANCE_SUITE(Exits); then CONFORMANCE_CASE(Exits, Cpuid) {
+// guest.start(...); ... }
+#define CONFORMANCE_SUITE(suite)                                   \
+    template <class B>                                             \
+    class suite : public ::vtless::conformance::Conformance<B> {}; \
     TYPED_TEST_SUITE(suite, ::vtless::conformance::Backends, ::vtless::conformance::BackendNames)
 
-#define CONFORMANCE_CASE(suite, name)                                                                     \
-    static void suite##_##name##_case(::vtless::conformance::Guest& guest);                               \
+#define CONFORMANCE_CASE(suite, name)                                                                        \
+    static void suite##_##name##_case(::vtless::conformance::Guest& guest);                                  \
     TYPED_TEST(suite, name) { ::vtless::conformance::run_case<TypeParam>(__FILE__, suite##_##name##_case); } \
     static void suite##_##name##_case(::vtless::conformance::Guest& guest)

@@ -29,9 +29,7 @@ void require(bool good, const char* what) {
 class VmxOnSimBackend final : public Backend {
   public:
     explicit VmxOnSimBackend(const Variant& variant)
-        : host_(create_memory()),
-          processor_(create_processor(host_, variant)),
-          ept_(create_ept(host_)) {
+        : host_(create_memory()), processor_(create_processor(host_, variant)), ept_(create_ept(host_)) {
         require(per_cpu_.init(0, {processor_.get()}).has_value(), "PerCpu::init");
         require(per_cpu_.hardware_enable().has_value(), "PerCpu::hardware_enable");
         add_memory();
@@ -100,8 +98,8 @@ class VmxOnSimBackend final : public Backend {
     std::string diagnosis() override {
         const auto& failure = processor_->last_entry_failure();
         if (!failure) return {};
-        return fmt::format("entry check {}: {} ({} holds {:#x})", failure->id, failure->rule, x86::name(failure->field),
-                           failure->value);
+        return fmt::format("entry check {}: {} ({} holds {:#x})", failure->id, failure->rule,
+                           x86::name(failure->field), failure->value);
     }
 
   private:

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest.inc"
+.code64
+start:
+    mov $DATA, %eax
+load:
+    mov %eax, %fs
+    END
