@@ -136,7 +136,7 @@ class Engine {
         Hpa hpa;
         uint64_t code_version = 0;
     };
-    static constexpr size_t kBlockSlots = 2048;
+    static constexpr size_t kBlockSlots = 8192;
     // As the cost of a block, sends the hook to its slow path each time.
     static constexpr uint64_t kLookCloser = uint64_t{1} << 63;
 
@@ -198,7 +198,7 @@ class Engine {
         }
         account(slot, after);
     }
-    static size_t slot_index(uint64_t pc) { return (pc ^ pc >> 11) & (kBlockSlots - 1); }
+    static size_t slot_index(uint64_t pc) { return (pc ^ pc >> 13) & (kBlockSlots - 1); }
     void account(const BlockSlot& slot, uint64_t cycles_after) {
         cycles_ = cycles_after;
         instructions_ += slot.count;
