@@ -95,7 +95,7 @@ CONFORMANCE_CASE(Io, InsAcrossPages) {
 
 CONFORMANCE_CASE(Io, InsBackwards) {
     guest.start("ins_backwards", Mode::Long, "SDM Vol. 2A \"INS\": with DF set RDI goes down by the size.");
-    for (uint64_t value : {1, 2, 3}) guest.expect_in(0x300, kByte, value);
+    for (uint64_t value : {uint64_t{1}, uint64_t{2}, uint64_t{3}}) guest.expect_in(0x300, kByte, value);
     guest.expect_end({{Gpr::RDI, 0x20002}, {Gpr::RCX, 0}});
     guest.expect_equal("memory", guest.read<uint32_t>(0x20002), 0x01020300);
 }

@@ -75,8 +75,9 @@ CONFORMANCE_CASE(Mmio, Loads) {
 CONFORMANCE_CASE(Mmio, Addressing) {
     guest.start("mmio_addressing", Mode::Long, kRule);
     guest.state().segment(x86::SegmentRegister::FS).base = 0x100;
-    for (uint64_t offset : {0x00, 0x10, 0x40, 0x100, 0x80, 0x250, 0x60, 0x70, 0x180, 0x90, 0xa0, 0x00})
-        expect_read(guest, offset, kByte, 1);
+    constexpr uint64_t kOffsets[] = {0x00, 0x10, 0x40,  0x100, 0x80, 0x250,
+                                     0x60, 0x70, 0x180, 0x90,  0xa0, 0x00};
+    for (uint64_t offset : kOffsets) expect_read(guest, offset, kByte, 1);
     guest.expect_end();
 }
 

@@ -16,4 +16,4 @@ entry:
     mov 16(%rsp), %rdi
     mov 24(%rsp), %rdx
     mov %cs, %eax
-    rex.w lret
+    lretq

@@ -4,7 +4,7 @@
 start:
     mov $0x10000, %ebx
 store:
-    addr32 mov %al, (%ebx)
+    mov %al, (%ebx)
     ud2
 vector_13:
     mov %sp, %bp

@@ -37,6 +37,6 @@ entry:
     and $IF_FLAG, %ebx
     mov $after, %edx
     mov $USER_STACK - 64, %ecx
-    rex.w sysexit
+    sysexitq
 vector_48_dpl3:
     END

@@ -15,13 +15,6 @@ namespace vtless::conformance {
 // A new backend is one more type here.
 using Backends = ::testing::Types<VmxOnSim>;
 
-struct BackendNames {
-    template <class B>
-    static std::string GetName(int) {
-        return B::kName;
-    }
-};
-
 template <class B>
 class Conformance : public ::testing::Test {};
 
@@ -33,12 +26,12 @@ void expect_same(const std::vector<Observed>& first, const std::vector<Observed>
 // Runs the case under every variant of the backend: each must do as the first did, registers, cycles and all.
 template <class B>
 void run_case(const char* file, void (*body)(Guest&)) {
-    const std::string suite = ::testing::UnitTest::GetInstance()->current_test_info()->test_suite_name();
+    const std::string type = ::testing::UnitTest::GetInstance()->current_test_info()->type_param();
     std::vector<Observed> first;
     for (const Variant& variant : B::kVariants) {
         SCOPED_TRACE(variant.name);
         auto backend = B::create(variant);
-        ASSERT_EQ(suite.substr(suite.find('/') + 1), backend->name());
+        ASSERT_EQ(type.substr(type.rfind(':') + 1), backend->name());
         const auto observed = run_variant(std::move(backend), file, body);
         if (::testing::Test::HasFailure()) return;
         if (first.empty()) first = observed;
@@ -53,7 +46,7 @@ void run_case(const char* file, void (*body)(Guest&)) {
 #define CONFORMANCE_SUITE(suite)                                   \
     template <class B>                                             \
     class suite : public ::vtless::conformance::Conformance<B> {}; \
-    TYPED_TEST_SUITE(suite, ::vtless::conformance::Backends, ::vtless::conformance::BackendNames)
+    TYPED_TEST_SUITE(suite, ::vtless::conformance::Backends)
 
 #define CONFORMANCE_CASE(suite, name)                                                                        \
     static void suite##_##name##_case(::vtless::conformance::Guest& guest);                                  \
