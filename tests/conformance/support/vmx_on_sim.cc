@@ -111,7 +111,9 @@ class VmxOnSimBackend final : public Backend {
         return std::move(*created);
     }
     static std::unique_ptr<Processor> create_processor(sim::HostMemory& memory, const Variant& variant) {
-        auto created = Processor::create(memory, {{variant.flush_seed}});
+        sim::VmxProcessorConfig config;
+        config.engine.flush_seed = variant.flush_seed;
+        auto created = Processor::create(memory, config);
         if (!created) throw std::runtime_error(created.error());
         return std::move(*created);
     }
