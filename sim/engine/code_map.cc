@@ -81,7 +81,7 @@ bool is_repeated(std::span<const std::byte> instruction, unsigned id) {
 
 }  // namespace
 
-CodeMap::CodeMap() {
+CodeMap::CodeMap(const InstructionCosts& costs) : costs_(costs) {
     for (size_t i = 0; i < std::size(kModes); ++i) {
         VTLESS_CHECK(cs_open(CS_ARCH_X86, kCapstoneModes[i], &disassemblers_[i]) == CS_ERR_OK);
         scratch_[i] = cs_malloc(disassemblers_[i]);
@@ -127,7 +127,7 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
         const size_t length = decoded ? bytes.size() - left - offset : left;
         const auto instruction = bytes.subspan(offset, length);
         const unsigned id = decoded ? scratch_[mode]->id : unsigned{X86_INS_INVALID};
-        const uint16_t cost = instruction_cycles(id);
+        const uint16_t cost = costs_.of(id);
         block.offsets.push_back(static_cast<uint16_t>(offset));
         block.costs.push_back(cost);
         block.cycles += cost;

@@ -12,6 +12,7 @@
 
 #include "isa/addr.h"
 #include "sim/engine/stop.h"
+#include "sim/time/cycle_costs.h"
 
 struct cs_insn;
 
@@ -47,7 +48,7 @@ struct CodeBlock {
 // code at one linear address. A CodeBlock stays valid until sweep() after its page was dropped.
 class CodeMap {
   public:
-    CodeMap();
+    explicit CodeMap(const InstructionCosts& costs);
     ~CodeMap();
     CodeMap(const CodeMap&) = delete;
     CodeMap& operator=(const CodeMap&) = delete;
@@ -73,6 +74,7 @@ class CodeMap {
     std::unordered_map<uint64_t, std::vector<uint64_t>> keys_by_frame_;
     std::vector<Modes> dropped_;
     uint64_t version_ = 0;
+    InstructionCosts costs_;
     size_t disassemblers_[3]{};
     cs_insn* scratch_[3]{};
 };

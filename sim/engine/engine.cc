@@ -48,6 +48,7 @@ Engine::Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config)
       mmu_(&mmu),
       config_(config),
       own_pages_(std::make_unique<EnginePages>()),
+      code_(config.costs),
       pages_(memory.size()),
       slots_(std::make_unique<BlockSlot[]>(kBlockSlots)),
       shuffle_(config.flush_seed) {}

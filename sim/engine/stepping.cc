@@ -86,7 +86,7 @@ bool Engine::emulate_flag_instruction() {
     decoded_.id = Instruction::None;
     if (!result.done()) return stop_with_result(result, found);
     set_shadow(Shadow::None);
-    retire(instruction_cycles(emulated.capstone_id));
+    retire(config_.costs.of(emulated.capstone_id));
     if (stop_after_step_) return stop_with(Stop::Kind::SingleStep);
     if (cycles_ >= deadline_) return stop_with(Stop::Kind::Deadline);
     enter_stepping();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmm/guest_run.h"
 
+#include <capstone/capstone.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -43,6 +44,26 @@ TEST(GuestRun, OneCpuidBitChangesBothDigests) {
     EXPECT_NE(flipped.statistics.digest, first.statistics.digest);
     EXPECT_NE(flipped.statistics.time_digest, first.statistics.time_digest);
     EXPECT_EQ(flipped.statistics.cycles, first.statistics.cycles);
+}
+
+// inc eax; inc eax; rdtsc; out 0xf4, al: the guest sees what its instructions cost.
+TEST(GuestRun, OneInstructionsCostChangesBothDigests) {
+    const std::string guest("\x66\x40\x66\x40\x0f\x31\xe6\xf4", 8);
+    const auto first = run(guest);
+    EXPECT_EQ(first.outcome.kind, Outcome::Kind::DebugExit);
+    const auto dearer = run(guest, [](GuestRunConfig& config) {
+        config.processor.engine.costs = {X86_INS_INC, 2};
+    });
+    EXPECT_EQ(dearer.statistics.cycles, first.statistics.cycles + 2);
+    EXPECT_EQ(dearer.statistics.instructions, first.statistics.instructions);
+    EXPECT_NE(dearer.statistics.digest, first.statistics.digest);
+    EXPECT_NE(dearer.statistics.time_digest, first.statistics.time_digest);
+
+    const auto of_another = run(guest, [](GuestRunConfig& config) {
+        config.processor.engine.costs = {X86_INS_DIV, 2};
+    });
+    EXPECT_EQ(of_another.statistics.digest, first.statistics.digest);
+    EXPECT_EQ(of_another.statistics.time_digest, first.statistics.time_digest);
 }
 
 // Firmware that this machine has; an empty path if it has none.
