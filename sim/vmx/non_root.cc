@@ -124,14 +124,4 @@ void NonRoot::set_edx_eax(uint64_t value) {
     write_gpr(x86::Gpr::RDX, 4, value >> 32);
 }
 
-void NonRoot::sync_paging() {
-    const CpuState& state = cpu();
-    PagingState paging = parts_.mmu.paging();
-    paging.cr0 = state.cr0();
-    paging.cr3 = state.cr3();
-    paging.cr4 = state.cr4();
-    paging.efer = state.efer();
-    parts_.mmu.set_paging(paging);
-}
-
 }  // namespace vtless::sim

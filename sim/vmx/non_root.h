@@ -46,8 +46,6 @@ class NonRoot {
 
     // From a VM entry that has loaded the guest until a VM exit: injects the event, if any, and runs.
     const ExitRecord& run(const Vmcs& vmcs);
-    // MOV to CR3 and the like may have changed what the Mmu has to know.
-    void sync_paging();
 
   private:
     friend struct InstructionRule;
