@@ -112,7 +112,11 @@ void report(const vmm::GuestRunResult& result, const RunOptions& options, int st
         text += fmt::format("; it never printed \"{}\"", options.until);
     }
     if (options.stats == "text") fmt::print("\n{}", vmm::text_report(result.statistics, {text, status}));
-    if (options.stats == "json") fmt::print("{}", vmm::json_report(result.statistics, {text, status}));
+    if (options.stats == "json") {
+        // The guest's last line may be open.
+        const bool shared = options.debug_console == "-" || options.serial == "-";
+        fmt::print("{}{}", shared ? "\n" : "", vmm::json_report(result.statistics, {text, status}));
+    }
     if (options.stats.empty() || status == kGuestFailed) {
         fmt::print(stderr, "vtless: {}; {} exits, {} cycles\n", text, result.statistics.total_exits(),
                    result.statistics.cycles);

@@ -8,6 +8,7 @@ namespace vtless::vmm {
 
 Result<CharacterOutput> CharacterOutput::open(const std::string& path) {
     CharacterOutput output;
+    output.path_ = path;
     if (path == "-") {
         output.file_.reset(stdout);
     } else if (!path.empty()) {
@@ -31,6 +32,12 @@ void CharacterOutput::put(uint8_t character) {
 
 void CharacterOutput::flush() {
     if (file_) std::fflush(file_.get());
+}
+
+Result<void> CharacterOutput::finish() {
+    flush();
+    if (!file_ || std::ferror(file_.get()) == 0) return {};
+    return fail("{}: could not be written completely", path_ == "-" ? "standard output" : path_);
 }
 
 }  // namespace vtless::vmm

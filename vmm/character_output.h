@@ -15,7 +15,7 @@ namespace vtless::vmm {
 class CharacterOutput {
   public:
     CharacterOutput() = default;  // discards
-    // "-" is standard output, "" discards. Fails with the reason if the file cannot be written.
+    // "-" is standard output, "" discards. Fails with the reason if the file cannot be opened.
     static Result<CharacterOutput> open(const std::string& path);
 
     // Everything printed from now on is searched for text, which is not empty.
@@ -24,6 +24,8 @@ class CharacterOutput {
 
     void put(uint8_t character);
     void flush();
+    // Flushes; fails if not everything that was put arrived.
+    Result<void> finish();
     uint64_t characters() const { return characters_; }
 
   private:
@@ -33,6 +35,7 @@ class CharacterOutput {
         }
     };
     std::unique_ptr<std::FILE, Close> file_;
+    std::string path_;
     std::string wanted_;
     std::string tail_;  // the last characters, as many as wanted_ has
     uint64_t characters_ = 0;

@@ -81,17 +81,16 @@ class Machine {
     // still change its mind.
     std::optional<Outcome> prepare_entry(const RunLimits& limits) {
         board_.advance(cpu_.cycles());
-        if (board_.interrupt_pending()) {
-            if (!cpu_.interruptible()) {
-                cpu_.request_interrupt_window();
-            } else if (auto injected = cpu_.inject_interrupt(board_.acknowledge_interrupt()); !injected) {
-                return Outcome::backend_error(injected.error());
-            } else {
-                ++statistics_.interrupts;
-            }
+        VCpuResult<void> done;
+        if (!board_.interrupt_pending()) {
+            done = cpu_.cancel_interrupt_window();
+        } else if (!cpu_.interruptible()) {
+            done = cpu_.request_interrupt_window();
         } else {
-            cpu_.cancel_interrupt_window();
+            done = cpu_.inject_interrupt(board_.acknowledge_interrupt());
+            ++statistics_.interrupts;
         }
+        if (!done) return Outcome::backend_error(done.error());
         cpu_.set_timer(std::min(board_.next_event(), limits.max_cycles));
         return std::nullopt;
     }
@@ -164,7 +163,9 @@ class Machine {
         if (!interrupts) return Outcome::of(Outcome::Kind::Halted);
         const uint64_t start = cpu_.cycles();
         uint64_t now = start;
-        while (!board_.interrupt_pending()) {
+        for (unsigned events = 0; !board_.interrupt_pending(); ++events) {
+            // A masked timer goes on for ever.
+            if (events == kIdleEvents) return Outcome::of(Outcome::Kind::Deadlock);
             const uint64_t next = std::min(board_.next_event(), limits.max_cycles);
             if (next == kNever) return Outcome::of(Outcome::Kind::Deadlock);
             now = std::max(now, next);
@@ -197,6 +198,8 @@ class Machine {
     }
 
     static constexpr int64_t kNoSuchHypercall = -1000;
+    // Events of devices in one HLT without an interrupt: seconds of the fastest timer, weeks of the clock.
+    static constexpr unsigned kIdleEvents = 1u << 22;
 
     Board& board_;
     const GuestMemory& memory_;

@@ -35,8 +35,8 @@ concept MachineCpu = requires(C& cpu, uint64_t value, uint8_t vector) {
     {cpu.idle_until(value)};
     { cpu.interruptible() } -> std::same_as<bool>;
     { cpu.inject_interrupt(vector) } -> std::same_as<VCpuResult<void>>;
-    {cpu.request_interrupt_window()};
-    {cpu.cancel_interrupt_window()};
+    { cpu.request_interrupt_window() } -> std::same_as<VCpuResult<void>>;
+    { cpu.cancel_interrupt_window() } -> std::same_as<VCpuResult<void>>;
     { cpu.cycles() } -> std::same_as<uint64_t>;
     { cpu.instructions() } -> std::same_as<uint64_t>;
     { cpu.exit_registers() } -> std::same_as<ExitRegisters>;

@@ -9,9 +9,7 @@
 #include <vector>
 
 #include "isa/x86/exit_reason.h"
-#include "isa/x86/rflags.h"
 #include "isa/x86/vmcs_field.h"
-#include "isa/x86/vmx_controls.h"
 #include "sim/vmx/vmx_processor.h"
 #include "vcpu/vcpu.h"
 #include "vcpu/vmx/vmx_vcpu.h"
@@ -55,21 +53,13 @@ class VmxMachineCpu {
         if (target > cycles()) processor_.engine().add_cycles(target - cycles());
     }
 
-    // The shadow of STI and MOV SS is left to the backend's queue: it holds for one instruction.
-    bool interruptible() {
-        const bool flag = (arch().read_field(x86::VmcsField::GUEST_RFLAGS) & x86::rflags::IF) != 0;
-        return flag && !arch().has_waiting_events();
-    }
+    bool interruptible() { return arch().can_take_interrupt(); }
     VCpuResult<void> inject_interrupt(uint8_t vector) {
-        close_window();
+        if (auto closed = arch().cancel_interrupt_window(); !closed) return closed;
         return vcpu_.inject_interrupt(vector);
     }
-    // The backend opens windows for events that it holds; this one is the VMM's own.
-    void request_interrupt_window() {
-        set_window(arch().controls().primary.with(x86::PrimaryControls::INTERRUPT_WINDOW_EXITING));
-        window_open_ = true;
-    }
-    void cancel_interrupt_window() { close_window(); }
+    VCpuResult<void> request_interrupt_window() { return arch().request_interrupt_window(); }
+    VCpuResult<void> cancel_interrupt_window() { return arch().cancel_interrupt_window(); }
 
     uint64_t cycles() const { return processor_.engine().cycles(); }
     uint64_t instructions() const { return processor_.engine().instructions(); }
@@ -86,17 +76,9 @@ class VmxMachineCpu {
             return vcpu_.get_arch_vcpu().inner();
         }
     }
-    void set_window(x86::PrimaryControls controls) {
-        arch().write_field(x86::VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, controls.raw);
-    }
-    void close_window() {
-        if (window_open_) set_window(arch().controls().primary);
-        window_open_ = false;
-    }
 
     VCpu<A>& vcpu_;
     sim::VmxProcessor& processor_;
-    bool window_open_ = false;
 };
 
 }  // namespace vtless::vmm

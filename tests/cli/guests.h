@@ -25,6 +25,10 @@ inline const std::string kJumpNowhere = "\xea\x00\x00\x00\xa0"s;
 inline const std::string kFloodSerial = "\xba\xf8\x03\xee\xeb\xfd"s;
 // jmp $
 inline const std::string kSpin = "\xeb\xfe"s;
+// Counter 0 runs as a rate generator, every interrupt is masked: out 0x21, al; out 0xa1, al with ff;
+// out 0x43, 34; out 0x40, 10 twice; sti; hlt
+inline const std::string kMaskedTimer =
+    "\xb0\xff\xe6\x21\xe6\xa1\xb0\x34\xe6\x43\xb0\x10\xe6\x40\xe6\x40\xfb\xf4"s;
 // mov ax, 0xb800; mov ds, ax; mov ax, [0]; mov [2], ax; hlt
 inline const std::string kVideoMemory = "\xb8\x00\xb8\x8e\xd8\xa1\x00\x00\xa3\x02\x00\xf4"s;
 // mov ecx, 0x12345678; rdmsr: nobody knows it, so #GP through a vector table of zeros to zeros at 0:0

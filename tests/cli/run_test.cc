@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -112,6 +113,13 @@ TEST(RunFailure, WaitingForNothingIsADeadlock) {
     EXPECT_TRUE(contains(result.err, "nothing will ever interrupt it")) << result.err;
 }
 
+TEST(RunFailure, WaitingForAMaskedTimerIsADeadlock) {
+    const auto result = run_flat(guests::kMaskedTimer);
+    EXPECT_EQ(result.status, 3);
+    EXPECT_TRUE(contains(result.err, "nothing will ever interrupt it")) << result.err;
+    EXPECT_EQ(run_flat(guests::kMaskedTimer, {"--max-cycles", "1000000000"}).status, 0);
+}
+
 TEST(RunLimits, ExitsEndAFlood) {
     const auto result = run_flat(guests::kFloodSerial, {"--max-exits", "5000"});
     EXPECT_EQ(result.status, 0);
@@ -155,6 +163,14 @@ TEST(RunReport, TextEndsWithTheDigests) {
     EXPECT_TRUE(contains(result.out, "\ndigest        "));
     EXPECT_TRUE(contains(result.out, "\ntime_digest   "));
     EXPECT_EQ(result.err, "");
+}
+
+TEST(RunReport, JsonIsTheLastLineWhateverTheGuestPrints) {
+    const auto result = run_flat(guests::kPrint, {"--stats", "json"});
+    const size_t line = result.out.rfind('\n', result.out.size() - 2);
+    ASSERT_NE(line, std::string::npos) << result.out;
+    EXPECT_EQ(result.out.substr(0, line), "hiS");
+    EXPECT_EQ(nlohmann::json::parse(result.out.substr(line), nullptr, false)["total_exits"], 4);
 }
 
 // A command line that is refused with status 2 and a message that holds `message`.
@@ -213,6 +229,39 @@ TEST(BadInput, Outputs) {
         auto arguments = run;
         arguments.insert(arguments.end(), {option, "/nonexistent/file"});
         expect_refused(arguments, "/nonexistent/file: No such file or directory");
+    }
+}
+
+TEST(BadInput, FullOutputs) {
+    const TemporaryFile guest(guests::kPrint);
+    for (const char* option : {"--debugcon", "--serial", "--trace"}) {
+        expect_refused(
+            {"run", "--flat", guest.path(), "--load", "0x8000", "--entry", "0x8000", option, "/dev/full"},
+            "/dev/full: could not be written completely");
+    }
+}
+
+// Each shim makes the library differ in one way from the one that the engine knows.
+TEST(BadInput, UnusableUnicorn) {
+#ifdef __SANITIZE_ADDRESS__
+    GTEST_SKIP() << "the sanitizer's runtime must be the first library that is loaded";
+#endif
+    const TemporaryFile guest(guests::kHalt);
+    const struct {
+        const char* lie;
+        const char* message;
+    } cases[] = {{"open", "uc_open(x86)"},
+                 {"size", "its state image has"},
+                 {"layout", "keeps its state elsewhere than the supported 2.1 does"}};
+    for (const auto& [lie, message] : cases) {
+        setenv("LD_PRELOAD", VTLESS_UNICORN_SHIM, 1);
+        setenv("VTLESS_UNICORN_LIE", lie, 1);
+        expect_refused({"run", "--flat", guest.path(), "--load", "0x8000", "--entry", "0x8000"}, message);
+        const auto doctor = run_command({"doctor"});
+        EXPECT_EQ(doctor.status, 3) << lie;
+        EXPECT_TRUE(contains(doctor.out, message)) << lie << "\n" << doctor.out;
+        unsetenv("LD_PRELOAD");
+        unsetenv("VTLESS_UNICORN_LIE");
     }
 }
 

@@ -45,8 +45,8 @@ class ScriptedCpu {
     VCpuResult<void> inject_interrupt(uint8_t vector) {
         return injected.push_back(vector), VCpuResult<void>();
     }
-    void request_interrupt_window() { window_wanted = true; }
-    void cancel_interrupt_window() { window_wanted = false; }
+    VCpuResult<void> request_interrupt_window() { return window_wanted = true, VCpuResult<void>(); }
+    VCpuResult<void> cancel_interrupt_window() { return window_wanted = false, VCpuResult<void>(); }
     uint64_t cycles() const { return cycles_; }
     uint64_t instructions() const { return instructions_; }
     ExitRegisters exit_registers() const { return registers; }
