@@ -149,6 +149,9 @@ Result<GuestRunResult> run_as(const GuestRunConfig& config, SimPlatform& platfor
     Machine machine(board, platform.guest_memory(), cpu);
     GuestRunResult result;
     result.outcome = machine.run(config.limits);
+    for (CharacterOutput* output : {&board.debug_console(), &board.serial()}) {
+        if (auto written = output->finish(); !written) return Unexpected(written.error());
+    }
     result.statistics = machine.statistics();
     if (result.outcome.guest_failed()) result.state = describe(cpu.processor_state());
     return result;
