@@ -28,7 +28,7 @@ struct EngineConfig {
     // Not 0: flushes Unicorn's own TLB at pseudo-random moments. Nothing that a guest or a digest can see may
     // depend on it; tests turn it on.
     uint64_t flush_seed = 0;
-    InstructionCosts costs;
+    InstructionCosts costs{};
 };
 
 // Stops that can be done without: running the instruction natively is right then, and cheaper.

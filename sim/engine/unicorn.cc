@@ -2,8 +2,11 @@
 #include "sim/engine/unicorn.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <vector>
 
 #include "sim/engine/image_layout.h"
 
@@ -14,6 +17,14 @@ constexpr int kGprIds[] = {UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X8
                            UC_X86_REG_RSP, UC_X86_REG_RBP, UC_X86_REG_RSI, UC_X86_REG_RDI,
                            UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_R10, UC_X86_REG_R11,
                            UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15};
+
+bool is_mapped(const std::byte* first, size_t bytes) {
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t start = reinterpret_cast<uintptr_t>(first) & ~(page - 1);
+    const size_t length = reinterpret_cast<uintptr_t>(first) + bytes - start;
+    std::vector<unsigned char> residency(length / page + 1);
+    return mincore(reinterpret_cast<void*>(start), length, residency.data()) == 0;
+}
 
 std::string failure(const char* what, uc_err error) {
     return fmt::format("{}: {}", what, uc_strerror(error));
@@ -96,12 +107,15 @@ void Unicorn::write_msr(uint32_t msr, uint64_t value) {
 uint64_t Unicorn::read(x86::Gpr index) const { return read(kGprIds[static_cast<size_t>(index)]); }
 void Unicorn::write(x86::Gpr index, uint64_t value) { write(kGprIds[static_cast<size_t>(index)], value); }
 
+// A library that is laid out otherwise has something else where the pointer is looked for: nothing is read
+// through it before the kernel has said that memory is there.
 bool Unicorn::locate_state() {
     std::byte* cpu;
     std::memcpy(&cpu, reinterpret_cast<const std::byte*>(uc_) + layout::kEngineCpu, sizeof cpu);
-    if (cpu == nullptr) return false;
-    state_ = cpu + layout::kCpuGprs - layout::kGprs;
+    std::byte* state = cpu + layout::kCpuGprs - layout::kGprs;
     constexpr size_t kSize = layout::kInterceptExceptions + sizeof(uint32_t) - layout::kGprs;
+    if (cpu == nullptr || !is_mapped(state + layout::kGprs, kSize)) return false;
+    state_ = state;
     return std::memcmp(state_ + layout::kGprs, image() + layout::kGprs, kSize) == 0;
 }
 
