@@ -208,7 +208,7 @@ class Engine {
         last_pc_ = slot.pc;
     }
     void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
-    void resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
+    bool resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
     bool continues_repeat(const BlockSlot& slot) const;
     bool repeat_count_is_zero(const CodeBlock& block) const;
     void settle_repeat(uint64_t pc);
@@ -250,6 +250,7 @@ class Engine {
     Hpa refused_page_;
     uint64_t implicit_grant_ = kNever;  // linear page that one instruction may read as supervisor
     std::vector<std::pair<uint64_t, uint64_t>> retranslate_;  // linear ranges, for Event::NewHooks
+    bool flush_code_ = false;                                 // all of it, for Event::NewHooks
     std::vector<uint64_t> pending_drops_;                     // host-physical pages
 
     uint64_t cycles_ = 0;

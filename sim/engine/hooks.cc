@@ -100,17 +100,22 @@ int Engine::page_permissions(const Translation& page, AccessType type) {
 
 // -------------------------------------------------------------------------------------------- accounting
 
-void Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
+// False where Unicorn still holds a block that was dropped: that has been seen when code of a page rewrites
+// itself and the host writes there as well.
+bool Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
     Translation page;
     const bool mapped = !mmu_->translate(Gva(pc), access_for(AccessType::Fetch), page);
     VTLESS_CHECK(mapped);
-    slot.generation = generation_;
     const bool unchanged = slot.pc == pc && slot.size == size && slot.hpa == page.hpa &&
                            slot.code_version == code_.version() && slot.block != nullptr;
-    if (unchanged) return;
+    if (unchanged) {
+        slot.generation = generation_;
+        return true;
+    }
     const CodeBlock* block = code_.find_unique(page.hpa, size);
     if (block == nullptr) block = code_.find(page.hpa, size, current_mode());
-    VTLESS_CHECK(block != nullptr);
+    if (block == nullptr) return false;
+    slot.generation = generation_;
     slot.pc = pc;
     slot.size = size;
     slot.hpa = page.hpa;
@@ -118,6 +123,7 @@ void Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
     slot.block = block;
     slot.count = block->count();
     slot.cycles = block->repeats && block->count() == 1 ? kLookCloser : block->cycles;
+    return true;
 }
 
 // Each iteration of a REP instruction enters its block again; after the last one it is entered once more,
@@ -160,7 +166,11 @@ bool Engine::interruptible() const {
 void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
     if (!running_ || event_ != Event::None) return;
     settle_repeat(pc);
-    if (slot.pc != pc || slot.size != size || slot.generation != generation_) resolve_block(pc, size, slot);
+    const bool known = slot.pc == pc && slot.size == size && slot.generation == generation_;
+    if (!known && !resolve_block(pc, size, slot)) {
+        flush_code_ = true;
+        return halt(Event::NewHooks);
+    }
     if (stepping_ && stepped_) return halt(Event::BlockLimit);
     if (slot.cycles == kLookCloser && continues_repeat(slot)) {
         const bool look_now = slot.block->may_end_early || open_repeat_ == nullptr || cycles_ >= deadline_ ||

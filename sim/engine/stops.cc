@@ -83,6 +83,8 @@ bool Engine::settle(bool refused) {
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
             for (const auto& [first, last] : retranslate_) unicorn_->drop_code(first, last);
             retranslate_.clear();
+            if (flush_code_) unicorn_->flush_code();
+            flush_code_ = false;
             return false;
         case Event::BlockLimit:
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);

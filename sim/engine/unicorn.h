@@ -70,6 +70,7 @@ class Unicorn {
     void restore() { VTLESS_CHECK(uc_context_restore(uc_, context_) == UC_ERR_OK); }
 
     void flush_tlb() { VTLESS_CHECK(uc_ctl_flush_tlb(uc_) == UC_ERR_OK); }
+    void flush_code() { VTLESS_CHECK(uc_ctl_flush_tb(uc_) == UC_ERR_OK); }
     // Drops the blocks that were translated from linear [first, last).
     void drop_code(uint64_t first, uint64_t last) {
         VTLESS_CHECK(uc_ctl_remove_cache(uc_, first, last) == UC_ERR_OK);
