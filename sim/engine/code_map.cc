@@ -31,6 +31,15 @@ Shadow shadow_after(std::span<const std::byte> instruction, unsigned id) {
     return Shadow::None;
 }
 
+// JMP, Jcc, LOOP and JCXZ with an 8-bit displacement over just themselves.
+bool branches_to_itself(std::span<const std::byte> instruction) {
+    if (instruction.size() < 2) return false;
+    const auto opcode = std::to_integer<unsigned>(instruction[instruction.size() - 2]);
+    const auto displacement = std::to_integer<int>(instruction.back());
+    const bool branch = opcode == 0xeb || (opcode & 0xf0) == 0x70 || (opcode & 0xfc) == 0xe0;
+    return branch && static_cast<size_t>(256 - displacement) == instruction.size();
+}
+
 bool compares(unsigned id) {
     switch (id) {
         case X86_INS_CMPSB:
@@ -132,6 +141,7 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
         block.costs.push_back(cost);
         block.cycles += cost;
         block.shadow_at_end = shadow_after(instruction, id);
+        block.ends_in_loop = branches_to_itself(instruction);
         block.repeats = is_repeated(instruction, id);
         if (block.repeats)
             block.count_bytes = decode_stopped_instruction(instruction, block.mode).address_size;

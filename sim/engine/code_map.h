@@ -29,10 +29,12 @@ struct CodeBlock {
     uint32_t cycles = 0;  // of the whole block
     CodeSize mode = CodeSize::Bits16;
     Shadow shadow_at_end = Shadow::None;
-    bool needs_hooks = false;    // holds an instruction that the engine must stop before
-    bool repeats = false;        // its last instruction is a REP string instruction,
-    uint8_t count_bytes = 0;     // which counts in this many bytes of RCX
-    bool may_end_early = false;  // and ends by ZF as well
+    bool needs_hooks = false;       // holds an instruction that the engine must stop before
+    bool repeats = false;           // its last instruction is a REP string instruction,
+    uint8_t count_bytes = 0;        // which counts in this many bytes of RCX
+    bool ends_in_loop = false;      // its last instruction branches to itself
+    mutable bool restarts = false;  // a block was cut short here once, by a store to its own code
+    bool may_end_early = false;     // and ends by ZF as well
     std::vector<uint16_t> offsets;
     std::vector<uint16_t> costs;
 

@@ -212,6 +212,7 @@ class Engine {
     bool continues_repeat(const BlockSlot& slot) const;
     bool repeat_count_is_zero(const CodeBlock& block) const;
     void settle_repeat(uint64_t pc);
+    bool cut_last_block_short(const BlockSlot& slot) const;
     bool interruptible() const;
     void on_new_block(uint64_t pc, uint32_t size);
     void mark_code(Hpa at);

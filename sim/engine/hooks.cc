@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What runs while Unicorn runs: translation of addresses, accounting of blocks, discovery of code.
+#include <algorithm>
 #include <array>
 
 #include "isa/x86/control_regs.h"
@@ -122,8 +123,21 @@ bool Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
     slot.code_version = code_.version();
     slot.block = block;
     slot.count = block->count();
-    slot.cycles = block->repeats && block->count() == 1 ? kLookCloser : block->cycles;
+    const bool look_closer = (block->repeats && block->count() == 1) || block->restarts;
+    slot.cycles = look_closer ? kLookCloser : block->cycles;
     return true;
+}
+
+// A store to the code of its own block ends the block: the translator goes on with the next instruction as a
+// block of its own. Nothing else makes a block of one instruction that lies inside the block before it,
+// except that its last instruction may branch to itself.
+bool Engine::cut_last_block_short(const BlockSlot& slot) const {
+    if (stepping_ || last_block_ == nullptr || slot.block->count() != 1 || slot.block->repeats) return false;
+    const uint64_t offset = slot.pc - last_pc_;
+    if (offset == 0 || offset >= last_block_->size) return false;
+    const auto& offsets = last_block_->offsets;
+    if (!std::binary_search(offsets.begin(), offsets.end(), offset)) return false;
+    return offset != offsets.back() || last_block_->size - offset != slot.size || !last_block_->ends_in_loop;
 }
 
 // Each iteration of a REP instruction enters its block again; after the last one it is entered once more,
@@ -172,7 +186,16 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
         return halt(Event::NewHooks);
     }
     if (stepping_ && stepped_) return halt(Event::BlockLimit);
-    if (slot.cycles == kLookCloser && continues_repeat(slot)) {
+    if (cut_last_block_short(slot)) {
+        const uint64_t offset = pc - last_pc_;
+        const auto& offsets = last_block_->offsets;
+        cycles_ -= cycles_from(offset);
+        instructions_ -=
+            static_cast<uint64_t>(offsets.end() - std::lower_bound(offsets.begin(), offsets.end(), offset));
+        slot.block->restarts = true;
+        slot.cycles = kLookCloser;
+    }
+    if (slot.block->repeats && slot.cycles == kLookCloser && continues_repeat(slot)) {
         const bool look_now = slot.block->may_end_early || open_repeat_ == nullptr || cycles_ >= deadline_ ||
                               exit_requested_.load(std::memory_order_relaxed) || want_interruptible_;
         if (look_now && repeat_count_is_zero(*slot.block)) {

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <random>
 #include <string>
 
 #include "tests/vmm/temporary_file.h"
@@ -44,6 +45,20 @@ TEST(GuestRun, OneCpuidBitChangesBothDigests) {
     EXPECT_NE(flipped.statistics.digest, first.statistics.digest);
     EXPECT_NE(flipped.statistics.time_digest, first.statistics.time_digest);
     EXPECT_EQ(flipped.statistics.cycles, first.statistics.cycles);
+}
+
+// Whatever the guest does, the process survives: noise as code, in memory that it also writes.
+TEST(GuestRun, NoiseAsCodeEndsByItselfOrAtItsLimit) {
+    for (uint32_t seed = 1; seed <= 24; ++seed) {
+        std::mt19937 noise(seed);
+        std::string image(4096, '\0');
+        for (char& byte : image) byte = static_cast<char>(noise());
+        const auto result = run(image, [](GuestRunConfig& config) {
+            config.limits.max_exits = 500;
+            config.limits.max_cycles = 20000;
+        });
+        EXPECT_NE(result.statistics.digest, 0u) << seed;
+    }
 }
 
 // inc eax; inc eax; rdtsc; out 0xf4, al: the guest sees what its instructions cost.

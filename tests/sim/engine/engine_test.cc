@@ -171,8 +171,9 @@ TEST(Engine, StopsAtEveryDeadlineExactly) {
 // mov ecx, 3; rep stosd; dec ebp; jnz; hlt
 void load_repeats(GuestMachine& m) {
     m.long_mode();
-    m.code(kCode, {0x31, 0xc0, 0xb9, 5, 0, 0, 0, 0xbf, 0, 0, 0x30, 0, 0xf3, 0xaa, 0xb9, 4, 0, 0, 0, 0xf3, 0xac, 0xb9, 9, 0,
-                   0, 0, 0xf3, 0xae, 0xb9, 3, 0, 0, 0, 0xf3, 0xab, 0xff, 0xcd, 0x75, 0xd9, 0xf4});
+    m.code(kCode, {0x31, 0xc0, 0xb9, 5, 0, 0,    0,    0xbf, 0,    0,    0x30, 0,   0xf3, 0xaa,
+                   0xb9, 4,    0,    0, 0, 0xf3, 0xac, 0xb9, 9,    0,    0,    0,   0xf3, 0xae,
+                   0xb9, 3,    0,    0, 0, 0xf3, 0xab, 0xff, 0xcd, 0x75, 0xd9, 0xf4});
     for (uint64_t i = 0; i < 64; ++i) m.put<uint8_t>(0x300000 + i, i < 8 ? 0 : 1);
     m.engine().set_gpr(Gpr::RSI, 0x310000);
     m.engine().set_gpr(Gpr::RBP, 3);
@@ -186,7 +187,7 @@ TEST(Engine, RepeatedInstructionsCostTheSameWhereverTheyAreStopped) {
     const uint64_t cycles = whole.engine().cycles();
     const uint64_t instructions = whole.engine().instructions();
     for (uint64_t deadline = 1; deadline < cycles; ++deadline) {
-        GuestMachine m({deadline % 3});
+        GuestMachine m({deadline % 3, {}});
         load_repeats(m);
         m.engine().set_deadline(deadline);
         m.run();
@@ -258,6 +259,21 @@ TEST(Engine, SelfModifyingCodeThroughAnAliasRunsFresh) {
     m.run();
     EXPECT_TRUE(m.stopped_before(Instruction::HLT));
     EXPECT_EQ(m.gpr(Gpr::RBX), 1000u * 1001 / 2);
+}
+
+// A store to a later instruction of its own block: what is cut off has not run, and is counted once.
+TEST(Engine, AStoreToItsOwnBlockCountsEachInstructionOnce) {
+    for (const uint64_t seed : {0, 1, 2, 3}) {
+        GuestMachine m({seed, {}});
+        m.long_mode();
+        // nop; mov byte [rip + 2], 5; nop; mov al, 1 (becomes 5); nop; hlt
+        m.code(kCode, {0x90, 0xc6, 0x05, 0x02, 0, 0, 0, 0x05, 0x90, 0xb0, 0x01, 0x90, 0xf4});
+        m.run();
+        EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+        EXPECT_EQ(m.gpr(Gpr::RAX), 5u);
+        EXPECT_EQ(m.engine().instructions(), 5u);
+        EXPECT_EQ(m.engine().cycles(), 5u);
+    }
 }
 
 TEST(Engine, HostWritesToCodeAreSeen) {
@@ -342,7 +358,7 @@ TEST(Engine, SystemCallsStopBeforeTheInstruction) {
 
 TEST(Engine, CyclesAndInstructionsDoNotDependOnTlbFlushes) {
     const auto measure = [](uint64_t seed) {
-        GuestMachine m({seed});
+        GuestMachine m({seed, {}});
         m.long_mode();
         m.code(kCode, {0x89, 0x0c, 0x25, 0x41, 0x00, 0x10, 0x00, 0xe8, 0x34, 0x00, 0x00, 0x00, 0x0f,
                        0xa2, 0xb9, 0x05, 0,    0,    0,    0xf3, 0xaa, 0xff, 0xcd, 0x75, 0xe7, 0xf4});
