@@ -79,6 +79,7 @@ FlagInstruction flag_instruction(Instruction id) {
 // True when stop_ is to be returned.
 bool Engine::emulate_flag_instruction() {
     const StoppedInstruction found = instruction();
+    if (found.id == Instruction::IRET && optional_stops_.iret) return false;
     const FlagInstruction emulated = flag_instruction(found.id);
     if (emulated.execute == nullptr) return false;
     leave_stepping();

@@ -38,15 +38,14 @@ uint16_t instruction_cycles(unsigned capstone_id) {
             return 20;
         case X86_INS_RDTSC:
         case X86_INS_RDTSCP:
+        case X86_INS_IRET:
+        case X86_INS_IRETD:
+        case X86_INS_IRETQ:
             return TransitionCosts::kEmulatedInstruction;  // whoever answers it
         case X86_INS_SYSRET:
         case X86_INS_SYSENTER:
         case X86_INS_SYSCALL:
             return 50;
-        case X86_INS_IRET:
-        case X86_INS_IRETD:
-        case X86_INS_IRETQ:
-            return 60;
         case X86_INS_PUSHF:
         case X86_INS_PUSHFD:
         case X86_INS_PUSHFQ:

@@ -43,14 +43,11 @@ void NonRoot::prepare_run() {
         parts_.events.interrupt_pending() && !pin.has(x86::PinControls::EXTERNAL_INTERRUPT_EXITING);
     engine().stop_when_interruptible(primary.has(x86::PrimaryControls::INTERRUPT_WINDOW_EXITING) ||
                                      held_interrupt);
-    // With NMI exiting and without virtual NMIs, IRET does not end blocking. SDM Vol. 3C 26.3.
-    const bool iret_unblocks =
-        pin.has(x86::PinControls::VIRTUAL_NMIS) || !pin.has(x86::PinControls::NMI_EXITING);
-    const bool rdtsc_stops = primary.has(x86::PrimaryControls::RDTSC_EXITING) ||
-                             (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
-    engine().set_optional_stops({primary.has(x86::PrimaryControls::PAUSE_EXITING),
-                                 vmcs_->secondary().has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING),
-                                 parts_.guest.nmi_blocked() && iret_unblocks, rdtsc_stops,
+    const bool rdtsc_stops =
+        primary.has(x86::PrimaryControls::RDTSC_EXITING) || (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
+    engine().set_optional_stops(
+        {primary.has(x86::PrimaryControls::PAUSE_EXITING),
+         vmcs_->secondary().has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING), true, rdtsc_stops,
          rdtsc_stops || !vmcs_->secondary().has(x86::SecondaryControls::ENABLE_RDTSCP)});
     engine().set_tsc_offset(guest_tsc() - engine().cycles());
     const uint64_t deadline = next_deadline();

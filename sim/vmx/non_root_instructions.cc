@@ -19,6 +19,7 @@ namespace vtless::sim {
 
 using x86::EventType;
 using x86::ExitReason;
+using x86::PinControls;
 using x86::PrimaryControls;
 using x86::SecondaryControls;
 using x86::Vector;
@@ -293,11 +294,14 @@ Next NonRoot::rdtscp(const StoppedInstruction& instruction) {
     return rdtsc(instruction);
 }
 
-// Stopped at while NMIs are blocked, which it ends even if it faults (SDM Vol. 3A "Handling Multiple NMIs",
-// 6.7.1), and when it is a task switch.
+// Always done here: the engine's own loads a non-canonical RIP before it faults, and switches tasks by
+// itself. It ends NMI blocking even if it faults (SDM Vol. 3A "Handling Multiple NMIs", 6.7.1), but not with
+// NMI exiting and without virtual NMIs (SDM Vol. 3C 26.3).
 Next NonRoot::iret(const StoppedInstruction& instruction) {
-    iret_unblocked_nmi_ = parts_.guest.nmi_blocked();
-    parts_.guest.set_nmi_blocked(false);
+    const x86::PinControls pin = vmcs_->pin();
+    const bool unblocks = pin.has(PinControls::VIRTUAL_NMIS) || !pin.has(PinControls::NMI_EXITING);
+    iret_unblocked_nmi_ = unblocks && parts_.guest.nmi_blocked();
+    if (iret_unblocked_nmi_) parts_.guest.set_nmi_blocked(false);
     const CpuResult result = sim::iret(engine().edit_state(), parts_.mmu, instruction.operand_size);
     if (result.done()) {
         engine().retire(TransitionCosts::kEmulatedInstruction);
