@@ -49,6 +49,15 @@ void ignore_faults(void) {
     for (unsigned i = 0; i < SIGNALS; i++) signal(kSignals[i], SIG_DFL);
 }
 
+static void print_rip(unsigned long at) {
+    const long distance = (long)(last_fault.rip - at);
+    if (distance < PAGE && distance > -PAGE) {
+        printf("rip%+ld", distance);
+    } else {
+        printf("rip elsewhere");
+    }
+}
+
 static void print_address(unsigned long operand) {
     const unsigned long address = last_fault.address;
     if (address == 0) {
@@ -69,9 +78,10 @@ void report(const char* name, void (*code)(void), const char* at, const char* en
     if (last_fault.count == 0) {
         printf("fault %-20s none\n", name);
     } else {
-        printf("fault %-20s signal %d code %d trap %lu error %#lx rip%+ld address ", name,
-               last_fault.signal, last_fault.code, last_fault.trap, last_fault.error,
-               (long)(last_fault.rip - (unsigned long)at));
+        printf("fault %-20s signal %d code %d trap %lu error %#lx ", name, last_fault.signal,
+               last_fault.code, last_fault.trap, last_fault.error);
+        print_rip((unsigned long)at);
+        printf(" address ");
         print_address(operand);
         printf("\n");
     }
