@@ -51,7 +51,7 @@ void ignore_faults(void) {
 
 static void print_rip(unsigned long at) {
     const long distance = (long)(last_fault.rip - at);
-    if (distance < PAGE && distance > -PAGE) {
+    if (distance < (long)PAGE && distance > -(long)PAGE) {
         printf("rip%+ld", distance);
     } else {
         printf("rip elsewhere");
