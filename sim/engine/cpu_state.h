@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The architectural state of one logical processor, as a view of the engine's state image.
+// The architectural state of one logical processor, as a view of the engine's own.
 #pragma once
 
 #include <array>

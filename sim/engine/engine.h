@@ -68,7 +68,7 @@ class Engine {
     // engine runs itself as well as for invalid ones.
     const StoppedInstruction& instruction();
 
-    // One register at a time: a few nanoseconds, no state image.
+    // One register at a time: plain loads and stores.
     uint64_t gpr(x86::Gpr index) const { return state_.gpr(index); }
     void set_gpr(x86::Gpr index, uint64_t value) { state_.set_gpr(index, value); }
     uint64_t rip() const { return image_loaded_ ? state_.rip() : rip_; }
@@ -76,8 +76,8 @@ class Engine {
     uint64_t rflags() const { return state_.rflags(); }
     unsigned cpl() const;
     uint64_t tsc_aux() const { return image_loaded_ ? state_.tsc_aux() : tsc_aux_; }
-    // All of the state; the first use after a run loads the image (about 80 ns). edit_state() has it loaded
-    // back into the processor by the next run. GPRs, RIP and RFLAGS set above are seen here, and vice versa.
+    // All of the state, in place. After edit_state() the next run brings the mode flags of the translator in line
+    // with it. Registers set above are seen here, and vice versa.
     const CpuState& state() const;
     CpuState& edit_state();
     bool state_loaded() const { return image_loaded_; }
