@@ -76,8 +76,8 @@ class Engine {
     uint64_t rflags() const { return state_.rflags(); }
     unsigned cpl() const;
     uint64_t tsc_aux() const { return image_loaded_ ? state_.tsc_aux() : tsc_aux_; }
-    // All of the state, in place. After edit_state() the next run brings the mode flags of the translator in line
-    // with it. Registers set above are seen here, and vice versa.
+    // All of the state, in place. After edit_state() the next run brings the mode flags of the translator in
+    // line with it. Registers set above are seen here, and vice versa.
     const CpuState& state() const;
     CpuState& edit_state();
     bool state_loaded() const { return image_loaded_; }
