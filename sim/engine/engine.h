@@ -80,7 +80,6 @@ class Engine {
     // line with it. Registers set above are seen here, and vice versa.
     const CpuState& state() const;
     CpuState& edit_state();
-    bool state_loaded() const { return image_loaded_; }
 
     Shadow shadow() const;
     void set_shadow(Shadow shadow);
@@ -113,7 +112,6 @@ class Engine {
         uint64_t new_blocks = 0;
         uint64_t tlb_flushes = 0;
         uint64_t code_drops = 0;
-        uint64_t steps = 0;
     };
     const HostCounters& host_counters() const { return host_counters_; }
 
