@@ -33,7 +33,8 @@ class Walk {
         (void)map(root, far_apart(5));
         for (unsigned level = 1; level <= 4; ++level) {
             const Gpa table = far_apart(level);
-            put(map(root, table) + 8 * x86::ept::table_index(level, kAddress.value()), below | 0x67);
+            put(map(root, table) + uint64_t{8} * x86::ept::table_index(level, kAddress.value()),
+                below | 0x67);
             below = table.value();
         }
         mmu_.set_ept(x86::Eptp::make(root.value(), 4, true).raw);
@@ -57,7 +58,7 @@ class Walk {
     Hpa map(Hpa root, Gpa page) {
         Hpa table = root;
         for (unsigned level = 4; level != 0; --level) {
-            const Hpa slot = table + 8 * x86::ept::table_index(level, page.value());
+            const Hpa slot = table + uint64_t{8} * x86::ept::table_index(level, page.value());
             if (get(slot) == 0)
                 put(slot, frame().value() | x86::ept::RWX | x86::ept::ACCESSED | x86::ept::DIRTY |
                               (level == 1 ? uint64_t{6} << 3 : 0));

@@ -137,7 +137,7 @@ void refused(benchmark::State& state) {
 
 template <class... Payloads>
 void register_for(std::variant<Payloads...>*) {
-    const auto add = [](std::string name, auto* function) {
+    const auto add = [](const std::string& name, auto* function) {
         benchmark::RegisterBenchmark(name.c_str(), function)->UseManualTime()->MinTime(0.2);
     };
     (add(std::string("run/") + name(Payloads::kKind), run<Payloads>), ...);

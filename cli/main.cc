@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <cstdio>
+#include <exception>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "cli/commands.h"
 
@@ -29,19 +32,41 @@ Exit status:
   3         the guest failed: triple fault, VM-entry failure, dead lock; the state follows
 )";
 
+std::string names_of(const std::vector<const CLI::App*>& subcommands) {
+    std::string names;
+    for (const CLI::App* subcommand : subcommands) {
+        names += (names.empty() ? "" : ", ") + subcommand->get_name();
+    }
+    return names;
+}
+
+// CLI11 says that a subcommand is missing, but neither which there are nor what stands in its place.
+void explain_missing_subcommand(const CLI::App& app) {
+    const CLI::App* at = &app;
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().back();
+    const auto choices = at->get_subcommands([](const CLI::App*) { return true; });
+    if (choices.empty()) return;
+    if (const auto unknown = at->remaining(); !unknown.empty()) {
+        fmt::print(stderr, "{}: \"{}\" is neither a subcommand nor an option\n", at->get_name(), unknown[0]);
+    }
+    fmt::print(stderr, "Subcommands of {}: {}\n", at->get_name(), names_of(choices));
+}
+
 // CLI11's own statuses are replaced by ours.
 int parse(CLI::App& app, int argc, char** argv) {
     try {
         app.parse(argc, argv);
+    } catch (const CLI::RequiredError& error) {
+        explain_missing_subcommand(app);
+        app.exit(error);
+        return vtless::cli::kBadInput;
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? vtless::cli::kEndedAsAsked : vtless::cli::kBadInput;
     }
     return -1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     CLI::App app(
         "vtless: hardware virtualization without the hardware.\n"
         "Runs guests through a real VMX backend on a simulated VMX processor, and counts every VM exit.",
@@ -51,8 +76,8 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
 
     std::map<const CLI::App*, vtless::cli::Command> commands;
-    auto* run = app.add_subcommand("run", "Run a guest: firmware, a Linux kernel or a flat binary");
-    commands[run] = vtless::cli::add_run_command(*run);
+    auto* run_app = app.add_subcommand("run", "Run a guest: firmware, a Linux kernel or a flat binary");
+    commands[run_app] = vtless::cli::add_run_command(*run_app);
     auto* trace = app.add_subcommand("trace", "Work with traces that `vtless run --trace` has written");
     trace->require_subcommand(1);
     auto* diff = trace->add_subcommand("diff", "Show the first exit in which two traces differ");
@@ -65,4 +90,15 @@ int main(int argc, char** argv) {
         if (subcommand->parsed()) return command();
     }
     return vtless::cli::kBadInput;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {  // no memory for an input file, for one
+        std::fprintf(stderr, "vtless: %s\n", error.what());
+        return vtless::cli::kBadInput;
+    }
 }

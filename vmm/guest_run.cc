@@ -63,9 +63,9 @@ struct TraceSink {
 
 using RecordedVCpu = traces::Recorder<SimVmxVCpu, TraceSink>;
 
+// Whether what is read fits into the machine's memory is for the loaders to say.
 struct ReadImages {
     GuestImages& images;
-    uint64_t memory;
 
     Result<void> operator()(const FirmwareGuest& guest) {
         auto image = read_image("firmware image", guest.image, kMaximumFirmware);
@@ -74,17 +74,17 @@ struct ReadImages {
         return check_firmware(*images.firmware);
     }
     Result<void> operator()(const FlatGuest& guest) {
-        auto image = read_image("flat image", guest.image, memory);
+        auto image = read_image("flat image", guest.image, MemoryLayout::kLowLimit);
         if (!image) return Unexpected(image.error());
         images.flat = std::move(*image);
         return {};
     }
     Result<void> operator()(const LinuxGuest& guest) {
-        auto kernel = read_image("kernel", guest.kernel, memory);
+        auto kernel = read_image("kernel", guest.kernel, MemoryLayout::kLowLimit);
         if (!kernel) return Unexpected(kernel.error());
         images.linux_images = LinuxImages{std::move(*kernel), std::nullopt, guest.command_line};
         if (guest.initrd.empty()) return {};
-        auto initrd = read_image("initrd", guest.initrd, memory);
+        auto initrd = read_image("initrd", guest.initrd, MemoryLayout::kLowLimit);
         if (!initrd) return Unexpected(initrd.error());
         images.linux_images->initrd = std::move(*initrd);
         return {};
@@ -175,7 +175,7 @@ Result<GuestRunResult> run_guest(const GuestRunConfig& config) {
         return fail("memory of {} bytes: expected a multiple of 4 KiB from 1 MiB to 16 GiB", config.memory);
     }
     GuestImages images;
-    if (auto read = std::visit(ReadImages{images, config.memory}, config.guest); !read) {
+    if (auto read = std::visit(ReadImages{images}, config.guest); !read) {
         return Unexpected(read.error());
     }
     auto outputs = open_outputs(config);

@@ -193,8 +193,8 @@ namespace vtless::x86 {
     ONE(HOST_IA32_INTERRUPT_SSP_TABLE_ADDR, 0x6c1c)
 // clang-format on
 
-#define VTLESS_ENUM_ONE(name, encoding) name = encoding,
-#define VTLESS_ENUM_PAIR(name, encoding) name = encoding, name##_HIGH = encoding + 1,
+#define VTLESS_ENUM_ONE(name, encoding) name = (encoding),
+#define VTLESS_ENUM_PAIR(name, encoding) name = (encoding), name##_HIGH = (encoding) + 1,
 enum class VmcsField : uint32_t { VTLESS_VMCS_FIELDS(VTLESS_ENUM_ONE, VTLESS_ENUM_PAIR) };
 #undef VTLESS_ENUM_ONE
 #undef VTLESS_ENUM_PAIR

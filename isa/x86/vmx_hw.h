@@ -17,6 +17,7 @@
 namespace vtless::x86 {
 
 enum class InveptType : uint64_t { SINGLE_CONTEXT = 1, ALL_CONTEXT = 2 };
+// In memory as here. SDM Vol. 3C "INVEPT—Invalidate Translations Derived from EPT" (31.3).
 struct InveptDescriptor {
     uint64_t eptp = 0;
     uint64_t reserved = 0;
@@ -28,6 +29,7 @@ enum class InvvpidType : uint64_t {
     ALL_CONTEXT = 2,
     SINGLE_CONTEXT_RETAINING_GLOBALS = 3,
 };
+// The reserved bits 63:16 are 0. SDM Vol. 3C "INVVPID—Invalidate Translations Based on VPID" (31.3).
 struct InvvpidDescriptor {
     uint16_t vpid = 0;
     Gva address;
@@ -52,7 +54,8 @@ concept GuestGprs = requires(G gprs, Gpr index, uint64_t value) {
 
 // The instructions, each as the SDM describes it in VMX root operation at CPL 0. vmlaunch and vmresume return
 // Succeed when a VM exit has brought control back (an entry failure that is reported as an exit included),
-// and a failure when there was no entry. SDM Vol. 3C "VMX Instruction Reference" (31).
+// and a failure when there was no entry. Outputs are written on success only. SDM Vol. 3C "VMX Instruction
+// Reference" (31).
 template <class Hw>
 concept VmxHw = requires(Hw hw, typename Hw::Gprs gprs, Hpa hpa, VmcsField field, uint64_t value,
                          uint32_t word, Msr msr, InveptDescriptor ept, InvvpidDescriptor vpid,

@@ -25,13 +25,8 @@ bool rights_allow(const x86::AccessRights& rights, AccessType type) {
 }  // namespace
 
 uint64_t effective_offset(const CpuState& cpu, const StoppedInstruction& instruction) {
-    const MemoryOperand& memory = instruction.memory;
-    auto offset = static_cast<uint64_t>(memory.displacement);
-    if (memory.rip_relative) offset += cpu.next_rip(instruction.length);
-    if (memory.has_base) offset += cpu.gpr(memory.base);
-    if (memory.has_index) offset += cpu.gpr(memory.index) * memory.scale;
-    if (instruction.address_size == 8) return offset;
-    return offset & (instruction.address_size == 4 ? 0xffffffff : 0xffff);
+    return x86::effective_address(instruction.memory, cpu.next_rip(instruction.length),
+                                  [&cpu](x86::Gpr index) { return cpu.gpr(index); });
 }
 
 CpuResult segment_address(const CpuState& cpu, SegmentRegister segment, uint64_t offset,

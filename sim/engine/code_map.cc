@@ -56,7 +56,7 @@ bool compares(unsigned id) {
     }
 }
 
-bool is_repeated(std::span<const std::byte> instruction, unsigned id) {
+bool moves(unsigned id) {
     switch (id) {
         case X86_INS_MOVSB:
         case X86_INS_MOVSW:
@@ -70,18 +70,14 @@ bool is_repeated(std::span<const std::byte> instruction, unsigned id) {
         case X86_INS_LODSW:
         case X86_INS_LODSD:
         case X86_INS_LODSQ:
-        case X86_INS_CMPSB:
-        case X86_INS_CMPSW:
-        case X86_INS_CMPSD:
-        case X86_INS_CMPSQ:
-        case X86_INS_SCASB:
-        case X86_INS_SCASW:
-        case X86_INS_SCASD:
-        case X86_INS_SCASQ:
-            break;
+            return true;
         default:
             return false;
     }
+}
+
+bool is_repeated(std::span<const std::byte> instruction, unsigned id) {
+    if (!moves(id) && !compares(id)) return false;
     for (const std::byte byte : instruction) {
         if (byte == std::byte{0xf2} || byte == std::byte{0xf3}) return true;
     }
@@ -144,7 +140,7 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
         block.ends_in_loop = branches_to_itself(instruction);
         block.repeats = is_repeated(instruction, id);
         if (block.repeats)
-            block.count_bytes = decode_stopped_instruction(instruction, block.mode).address_size;
+            block.count_bytes = decode_stopped_instruction(instruction, block.mode).memory.address_bytes;
         if (needs_hook(decode_stopped_instruction(instruction, block.mode).id)) block.needs_hooks = true;
         block.may_end_early = block.repeats && compares(id);
         if (!decoded) break;

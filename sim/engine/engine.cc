@@ -152,7 +152,6 @@ void Engine::run_until_stop() {
         if (stepping_ && emulate_flag_instruction()) break;
         prepare_run();
         running_ = true;
-        ++host_counters_.starts;
         const uc_err error = unicorn_->start(rip_);
         running_ = false;
         rip_ = state_.rip();
@@ -217,7 +216,6 @@ void Engine::sync_translation() {
 }
 
 void Engine::flush_tlb() {
-    ++host_counters_.tlb_flushes;
     ++generation_;
     unicorn_->flush_tlb();
     pages_.forget_writers();
@@ -247,7 +245,6 @@ void Engine::drop_pending_code() {
 
 void Engine::drop_code(Hpa page) {
     if (!pages_.has_code(page)) return;
-    ++host_counters_.code_drops;
     ++generation_;
     const uint64_t alias = kAliasWindow + page.page().value();
     running_ = true;  // the fill hook is asked for the alias

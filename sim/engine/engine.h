@@ -105,16 +105,6 @@ class Engine {
     // From any thread: run() stops at an instruction boundary soon, with Requested.
     void request_exit();
 
-    // What the engine did, for statistics only: these depend on the host.
-    struct HostCounters {
-        uint64_t starts = 0;
-        uint64_t fills = 0;
-        uint64_t new_blocks = 0;
-        uint64_t tlb_flushes = 0;
-        uint64_t code_drops = 0;
-    };
-    const HostCounters& host_counters() const { return host_counters_; }
-
   private:
     friend struct EngineHooks;
 
@@ -277,7 +267,6 @@ class Engine {
     uint64_t mmu_generation_ = 0;
     PagingState paging_;
     uint64_t shuffle_ = 0;
-    mutable HostCounters host_counters_;
 };
 
 }  // namespace vtless::sim

@@ -131,8 +131,8 @@ class Probe {
         put<uint64_t>(kSave + 0x1d8, sentinel(4));
         put<uint64_t>(kSave + 0x1f8, sentinel(0));
         for (unsigned i = 0; i < 8; ++i)
-            put<uint64_t>(kSave + 0x200 + 8 * i, sentinel(26 + i));  // STAR ... SYSENTER_EIP
-        put<uint64_t>(kSave + 0x240, sentinel(34));                  // CR2
+            put<uint64_t>(kSave + 0x200 + uint64_t{8} * i, sentinel(26 + i));  // STAR ... SYSENTER_EIP
+        put<uint64_t>(kSave + 0x240, sentinel(34));                            // CR2
     }
 
     // Puts code at the probe address and runs from `rip`; true when it stops at the interception.
@@ -150,7 +150,7 @@ class Probe {
 
     void check_vmcb_fields() {
         using namespace layout;
-        for (unsigned i = 0; i < 16; ++i) expect("a general register", kGprs + 8 * i, sentinel(i));
+        for (unsigned i = 0; i < 16; ++i) expect("a general register", kGprs + size_t{8} * i, sentinel(i));
         expect("RIP", kRip, kEnginePages + kProbeCode);
         expect<uint64_t>("RFLAGS", kRflags, 0x202);
         expect<int32_t>("the direction flag", kDirection, 1);

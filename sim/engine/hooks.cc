@@ -51,7 +51,6 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
         permissions = UC_PROT_READ | UC_PROT_EXEC;
         return true;
     }
-    ++host_counters_.fills;
     const Access access = va == implicit_grant_ ? Access::implicit_supervisor(type) : access_for(type);
     Translation page;
     if (const MmuFault fault = mmu_->translate(Gva(va), access, page)) {
@@ -229,7 +228,6 @@ void Engine::mark_code(Hpa at) {
 // Runs once for each new block, before the block does.
 void Engine::on_new_block(uint64_t pc, uint32_t size) {
     if (!running_ || pc - kAliasWindow < memory_->size()) return;
-    ++host_counters_.new_blocks;
     const Access access = access_for(AccessType::Fetch);
     Translation first;
     Translation last;

@@ -8,7 +8,7 @@
 namespace vtless::sim::layout {
 
 // Byte offsets into the context of Unicorn 2.1's x86 core. They are nobody's promise: Engine::create checks
-// each of them with sentinels (image_probe.h) and refuses a library that differs.
+// each of them with sentinels (guest_mode.cc) and refuses a library that differs.
 inline constexpr size_t kContextSize = 5608;
 
 inline constexpr size_t kGprs = 40;  // uint64_t[16], in encoding order

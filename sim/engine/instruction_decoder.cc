@@ -62,7 +62,7 @@ class Decoder {
         }
         out_.rep = repeat_ != 0;
         out_.operand_size = operand_size();
-        out_.address_size = address_size();
+        out_.memory.address_bytes = address_size();
     }
 
     bool legacy_prefix(unsigned byte) {
@@ -134,7 +134,7 @@ class Decoder {
         }
         out_.has_memory = true;
         out_.memory.segment = SegmentRegister::DS;
-        if (out_.address_size == 2) {
+        if (out_.memory.address_bytes == 2) {
             memory16(m);
         } else {
             memory32(m);
@@ -143,37 +143,33 @@ class Decoder {
     }
     void memory16(const ModRm& m) {
         struct Form {
-            Gpr base, index;
-            bool has_base, has_index, stack;
+            Gpr base;
+            std::optional<Gpr> index;
+            bool stack;
         };
-        static constexpr Form kForms[] = {
-            {Gpr::RBX, Gpr::RSI, true, true, false},  {Gpr::RBX, Gpr::RDI, true, true, false},
-            {Gpr::RBP, Gpr::RSI, true, true, true},   {Gpr::RBP, Gpr::RDI, true, true, true},
-            {Gpr::RSI, Gpr::RAX, true, false, false}, {Gpr::RDI, Gpr::RAX, true, false, false},
-            {Gpr::RBP, Gpr::RAX, true, false, true},  {Gpr::RBX, Gpr::RAX, true, false, false}};
-        MemoryOperand& memory = out_.memory;
+        static constexpr Form kForms[] = {{Gpr::RBX, Gpr::RSI, false},     {Gpr::RBX, Gpr::RDI, false},
+                                          {Gpr::RBP, Gpr::RSI, true},      {Gpr::RBP, Gpr::RDI, true},
+                                          {Gpr::RSI, std::nullopt, false}, {Gpr::RDI, std::nullopt, false},
+                                          {Gpr::RBP, std::nullopt, true},  {Gpr::RBX, std::nullopt, false}};
+        x86::MemoryOperand& memory = out_.memory;
         if (m.mod == 0 && m.rm == 6) {
             memory.displacement = next_signed(2);
             return;
         }
         const Form& form = kForms[m.rm];
         memory.base = form.base;
-        memory.has_base = form.has_base;
         memory.index = form.index;
-        memory.has_index = form.has_index;
         if (form.stack) memory.segment = SegmentRegister::SS;
         if (m.mod != 0) memory.displacement = next_signed(m.mod == 1 ? 1 : 2);
     }
     void memory32(const ModRm& m) {
-        MemoryOperand& memory = out_.memory;
+        x86::MemoryOperand& memory = out_.memory;
         unsigned base = m.rm;
         bool no_base = false;
         if (m.rm == 4) {
             const unsigned sib = next();
             base = sib & 7;
-            const Gpr index = gpr(sib >> 3 & 7, 2);
-            memory.has_index = index != Gpr::RSP;
-            memory.index = index;
+            if (const Gpr index = gpr(sib >> 3 & 7, 2); index != Gpr::RSP) memory.index = index;
             memory.scale = static_cast<uint8_t>(1u << (sib >> 6));
             no_base = m.mod == 0 && base == 5;
         } else if (m.mod == 0 && m.rm == 5) {
@@ -181,7 +177,6 @@ class Decoder {
             memory.rip_relative = size_ == CodeSize::Bits64;
         }
         if (!no_base) {
-            memory.has_base = true;
             memory.base = gpr(base, 1);
             if (base == 4 || base == 5) {
                 if (memory.base == Gpr::RSP || memory.base == Gpr::RBP) memory.segment = SegmentRegister::SS;

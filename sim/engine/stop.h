@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "isa/addr.h"
+#include "isa/x86/memory_operand.h"
 #include "isa/x86/registers.h"
 #include "sim/mmu/access.h"
 
@@ -86,30 +87,18 @@ enum class Instruction : uint8_t {
     UNDEFINED,
 };
 
-// A decoded operand of such an instruction.
-struct MemoryOperand {
-    x86::SegmentRegister segment = x86::SegmentRegister::DS;
-    bool has_base = false;
-    bool has_index = false;
-    bool rip_relative = false;
-    x86::Gpr base = x86::Gpr::RAX;
-    x86::Gpr index = x86::Gpr::RAX;
-    uint8_t scale = 1;         // 1, 2, 4, 8
-    int64_t displacement = 0;  // bytes
-};
-
 struct StoppedInstruction {
     Instruction id = Instruction::None;
     uint8_t length = 0;        // bytes, prefixes included
     uint8_t operand_size = 0;  // bytes: 1, 2, 4, 8 (of data moved, for IN/OUT and string I/O)
-    uint8_t address_size = 0;  // bytes: 2, 4, 8
     uint8_t number = 0;        // control or debug register, INT vector, or immediate port when has_immediate
     bool has_immediate = false;
     bool rep = false;  // F3 or F2 on INS, OUTS
     bool has_memory = false;
     x86::Gpr gpr = x86::Gpr::RAX;   // register operand (ModRM.reg or ModRM.rm, the one that is not memory)
     x86::Gpr gpr2 = x86::Gpr::RAX;  // second register operand where both are registers
-    MemoryOperand memory;
+    // Without has_memory its address size and segment count all the same: of string I/O and MONITOR.
+    x86::MemoryOperand memory;
     // Far JMP and CALL with an immediate operand (ptr16:32).
     uint16_t far_selector = 0;
     uint32_t far_offset = 0;

@@ -92,7 +92,8 @@ bool Engine::settle(bool refused) {
         case Event::None:
             break;
     }
-    VTLESS_CHECK(!"Unicorn stopped although nothing asked it to");
+    constexpr bool kAskedToStop = false;
+    VTLESS_CHECK(kAskedToStop);
     return true;
 }
 

@@ -15,7 +15,8 @@ struct InstructionCosts {
     uint16_t changed_cycles = 0;
 
     uint16_t of(unsigned capstone_id) const {
-        return changed_id != 0 && capstone_id == changed_id ? changed_cycles : instruction_cycles(capstone_id);
+        return changed_id != 0 && capstone_id == changed_id ? changed_cycles
+                                                            : instruction_cycles(capstone_id);
     }
 };
 
@@ -25,8 +26,6 @@ struct InstructionCosts {
 struct TransitionCosts {
     static constexpr uint64_t kVmExit = 265;
     static constexpr uint64_t kVmEntry = 265;
-    static constexpr uint64_t kVmRead = 10;
-    static constexpr uint64_t kVmWrite = 10;
     static constexpr uint64_t kEventDelivery = 100;
     static constexpr uint64_t kEmulatedInstruction = 20;
 };

@@ -58,7 +58,7 @@ CpuidResult cache_parameters(uint32_t subleaf) {
 
 CpuidResult brand(uint32_t part) {
     CpuidResult result;
-    std::memcpy(&result, kBrand + part * 16, sizeof result);
+    std::memcpy(&result, kBrand + size_t{part} * 16, sizeof result);
     return result;
 }
 

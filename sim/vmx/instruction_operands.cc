@@ -58,15 +58,15 @@ constexpr std::array<Format, kInstructions> build_formats() {
 }
 constexpr auto kFormats = build_formats();
 
-uint32_t memory_bits(const MemoryOperand& memory) {
+uint32_t memory_bits(const x86::MemoryOperand& memory) {
     uint32_t word = static_cast<uint32_t>(memory.segment) << 15;
-    if (memory.has_index) {
-        word |= static_cast<uint32_t>(std::countr_zero(memory.scale)) | static_cast<uint32_t>(memory.index)
+    if (memory.index) {
+        word |= static_cast<uint32_t>(std::countr_zero(memory.scale)) | static_cast<uint32_t>(*memory.index)
                                                                             << 18;
     } else {
         word |= 1u << 22;
     }
-    return word | (memory.has_base ? static_cast<uint32_t>(memory.base) << 23 : 1u << 27);
+    return word | (memory.base ? static_cast<uint32_t>(*memory.base) << 23 : 1u << 27);
 }
 
 }  // namespace
@@ -84,7 +84,7 @@ Gva operand_address(const CpuState& cpu, const StoppedInstruction& instruction) 
 uint32_t instruction_information(const StoppedInstruction& instruction) {
     const Format& format = kFormats[static_cast<size_t>(instruction.id)];
     if (!format.present) return 0;
-    uint32_t word = static_cast<uint32_t>(std::countr_zero(instruction.address_size) - 1) << 7;
+    uint32_t word = static_cast<uint32_t>(std::countr_zero(instruction.memory.address_bytes) - 1) << 7;
     word |= static_cast<uint32_t>(format.identity) << 28;
     if (format.segment_only) word |= static_cast<uint32_t>(instruction.memory.segment) << 15;
     if (format.reg2) word |= static_cast<uint32_t>(instruction.gpr2) << 28;
@@ -96,7 +96,7 @@ uint32_t instruction_information(const StoppedInstruction& instruction) {
 
 uint64_t displacement_qualification(const CpuState& cpu, const StoppedInstruction& instruction) {
     if (!instruction.has_memory) return 0;
-    const MemoryOperand& memory = instruction.memory;
+    const x86::MemoryOperand& memory = instruction.memory;
     const auto displacement = static_cast<uint64_t>(memory.displacement);
     return memory.rip_relative ? displacement + cpu.next_rip(instruction.length) : displacement;
 }

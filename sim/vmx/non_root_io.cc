@@ -39,7 +39,7 @@ Next NonRoot::io(const StoppedInstruction& instruction) {
         static_cast<uint16_t>(instruction.has_immediate ? instruction.number : read_gpr(Gpr::RDX, 2));
     const CpuResult permission = check_io_permission(engine().edit_state(), parts_.mmu, port, size);
     if (!permission.done()) return finish(instruction, permission);
-    const bool empty = instruction.rep && read_gpr(Gpr::RCX, instruction.address_size) == 0;
+    const bool empty = instruction.rep && read_gpr(Gpr::RCX, instruction.memory.address_bytes) == 0;
     if (!empty && io_exits(port, size)) {
         if (string) describe_string_io(instruction);
         const x86::IoQualification qualification{static_cast<uint8_t>(size), in,  string, instruction.rep,
@@ -57,7 +57,8 @@ void NonRoot::describe_string_io(const StoppedInstruction& instruction) {
     exit_.instruction_information = instruction_information(instruction);
     const Gpr index = instruction.id == Instruction::INS ? Gpr::RDI : Gpr::RSI;
     exit_.guest_linear =
-        linear_address(cpu(), instruction.memory.segment, read_gpr(index, instruction.address_size)).value();
+        linear_address(cpu(), instruction.memory.segment, read_gpr(index, instruction.memory.address_bytes))
+            .value();
 }
 
 // One iteration; RIP stays until the count is used up.
@@ -70,20 +71,22 @@ Next NonRoot::string_io(const StoppedInstruction& instruction) {
     const std::span<std::byte> bytes(data.data(), size);
     const AccessType type = in ? AccessType::Write : AccessType::Read;
     Gva at;
-    const CpuResult addressed = segment_address(cpu(), instruction.memory.segment,
-                                                read_gpr(index, instruction.address_size), {type, size}, at);
+    const CpuResult addressed =
+        segment_address(cpu(), instruction.memory.segment, read_gpr(index, instruction.memory.address_bytes),
+                        {type, size}, at);
     if (!addressed.done()) return finish(instruction, addressed);
     const Access access = explicit_access(cpu(), type);
     const MmuFault fault = in ? parts_.mmu.write(at, bytes, access) : parts_.mmu.read(at, bytes, access);
     if (fault) return finish(instruction, CpuResult::of(fault));
     const bool down = (engine().rflags() & x86::rflags::DF) != 0;
-    write_gpr(index, instruction.address_size, read_gpr(index, 8) + (down ? 0 - uint64_t{size} : size));
+    write_gpr(index, instruction.memory.address_bytes,
+              read_gpr(index, 8) + (down ? 0 - uint64_t{size} : size));
     if (!instruction.rep) {
         complete(instruction);
         return Next::Run;
     }
-    const uint64_t count = read_gpr(Gpr::RCX, instruction.address_size) - 1;
-    write_gpr(Gpr::RCX, instruction.address_size, count);
+    const uint64_t count = read_gpr(Gpr::RCX, instruction.memory.address_bytes) - 1;
+    write_gpr(Gpr::RCX, instruction.memory.address_bytes, count);
     if (count == 0) complete(instruction);
     return Next::Run;
 }

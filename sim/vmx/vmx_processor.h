@@ -42,6 +42,8 @@ class VmxProcessor {
 
     Memory& memory() { return *memory_; }
 
+    // The instructions of root operation at CPL 0, with the outcomes of x86::VmxHw. They take no simulated
+    // time, but for what VM entry and VM exit cost (TransitionCosts).
     x86::VmxStatus vmxon(Hpa region) { return operation_.vmxon(region); }
     x86::VmxStatus vmxoff() { return operation_.vmxoff(); }
     x86::VmxStatus vmclear(Hpa region) {

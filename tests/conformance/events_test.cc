@@ -480,7 +480,7 @@ CONFORMANCE_CASE(Events, PageFaultMaskAndMatch) {
                 "equals the match. (28.2.1): the qualification is the linear address.");
     guest.config().exception_bitmap = 1u << 14;
     guest.boot();
-    guest.write<uint64_t>(layout::kPageTable + 0x30 * 8, 0x30001);
+    guest.write<uint64_t>(layout::kPageTable + 8 * 0x30ul, 0x30001);
     guest.set_field(VmcsField::PAGE_FAULT_ERROR_CODE_MASK, 1);
     guest.set_field(VmcsField::PAGE_FAULT_ERROR_CODE_MATCH, 1);
     guest.expect_handled(ExitReason::EXCEPTION_OR_NMI);

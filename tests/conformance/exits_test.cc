@@ -383,7 +383,8 @@ CONFORMANCE_CASE(Exits, TaskGateInIdt) {
                 "\"Information for VM Exits That Occur During Event Delivery\" (28.2.4): the software "
                 "interrupt is in "
                 "the IDT-vectoring information.");
-    guest.write<uint64_t>(layout::kIdt + 0x30 * 8, uint64_t{layout::kOtherTss} << 16 | uint64_t{0x85} << 40);
+    guest.write<uint64_t>(layout::kIdt + 8 * 0x30ul,
+                          uint64_t{layout::kOtherTss} << 16 | uint64_t{0x85} << 40);
     guest.expect_unhandled(ExitReason::TASK_SWITCH);
     const x86::TaskSwitchQualification gate{layout::kOtherTss, x86::TaskSwitchSource::IDT_TASK_GATE};
     guest.expect_equal("qualification", guest.raw().exit_qualification, gate.encode());

@@ -27,7 +27,7 @@ std::vector<uint64_t> frame_of(const Image& i) {
             i.get<uint64_t>(layout().rip),
             i.get<uint32_t>(layout().cs + ImageLayout::kSelector),
             i.get<uint64_t>(layout().rflags),
-            i.get<uint64_t>(layout().rax + 8 * 4),
+            i.get<uint64_t>(layout().rax + 32),
             i.get<uint32_t>(layout().ss + ImageLayout::kSelector)};
 }
 
@@ -60,7 +60,7 @@ class Delivery : public testing::Test {
             m.put(physical(at & ~(kPage - 1)) + at % kPage, frame[n]);
         }
         make_kernel_code_and_data(i);
-        i.set<uint64_t>(layout().rax + 8 * 4, rsp);
+        i.set<uint64_t>(layout().rax + 32, rsp);
         i.set<uint64_t>(layout().rflags, i.get<uint64_t>(layout().rflags) & ~0x300ull);
         i.set<uint64_t>(layout().rip, kHandler);
         i.set<uint32_t>(layout().hflags, layout().hflags_for(i));
@@ -119,11 +119,11 @@ TEST(RealModeDelivery, InterruptByImage) {
     m.resume();
     ASSERT_EQ(m.rip(), 2u);
     Image i(m);
-    const uint64_t rsp = i.get<uint64_t>(layout().rax + 8 * 4) - 6;
+    const uint64_t rsp = i.get<uint64_t>(layout().rax + 32) - 6;
     m.put<uint16_t>(rsp, 2);
     m.put<uint16_t>(rsp + 2, 0x1000);
     m.put(rsp + 4, static_cast<uint16_t>(i.get<uint64_t>(layout().rflags)));
-    i.set<uint64_t>(layout().rax + 8 * 4, rsp);
+    i.set<uint64_t>(layout().rax + 32, rsp);
     i.set<uint32_t>(layout().cs + ImageLayout::kSelector, 0x2000);
     i.set<uint64_t>(layout().cs + ImageLayout::kBase, 0x20000);
     i.set<uint64_t>(layout().rip, 0x10);

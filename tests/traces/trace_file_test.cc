@@ -26,7 +26,7 @@ class TraceFile : public ::testing::Test {
         ASSERT_TRUE(writer);
         for (unsigned i = 0; i < n; ++i) {
             Observation seen;
-            seen.cycles = 100 * i;
+            seen.cycles = uint64_t{100} * i;
             seen.rip = 0xfff0 + i;
             seen.gprs[0] = i == odd ? 0xdead : 0;
             writer->write(VmExit::IoWrite{0x402, AccessWidth::Byte, i}, seen);

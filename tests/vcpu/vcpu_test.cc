@@ -117,6 +117,7 @@ TEST_F(VCpuTest, MovingLeavesAVCpuThatRefusesEverything) {
     EXPECT_EQ(moved.state(), S::Ready);
     EXPECT_EQ(moved.id(), 6u);
     EXPECT_TRUE(moved.run());
+    // NOLINTNEXTLINE(bugprone-use-after-move): what is left is what is tested
     EXPECT_EQ(vcpu.state(), S::Invalid);
     EXPECT_FALSE(vcpu.run());
 }

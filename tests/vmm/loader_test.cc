@@ -195,7 +195,7 @@ class LinuxTest : public LoaderTest {
         EXPECT_TRUE(contains(boot.error().message, message)) << boot.error().message;
     }
 
-    static constexpr size_t kSetup = 4 * 512;
+    static constexpr size_t kSetup = 2048;
     static constexpr size_t kCode = 0x4000;
     Image kernel;
 };
@@ -232,7 +232,7 @@ TEST_F(LinuxTest, DescribesMemory) {
     ASSERT_TRUE(boot);
     const uint64_t parameters = boot->registers.gprs[static_cast<size_t>(Gpr::RSI)];
     ASSERT_EQ(at<uint8_t>(parameters + 0x1e8), 4);
-    const uint64_t last = parameters + 0x2d0 + 3 * 20;
+    const uint64_t last = parameters + 0x2d0 + 60;  // the fourth
     EXPECT_EQ(at<uint64_t>(last), 0x100000u);
     EXPECT_EQ(at<uint64_t>(last + 8), kMemory - 0x100000);
     EXPECT_EQ(at<uint32_t>(last + 16), 1u);
@@ -281,7 +281,32 @@ TEST_F(LinuxTest, RefusesTruncatedKernels) {
 
 TEST_F(LinuxTest, RefusesTooLittleMemory) {
     layout = MemoryLayout(0x1ffffff);
-    expect_refused("give it more");
+    expect_refused(
+        "needs memory up to 0x2000000, the machine has 0x1ffffff bytes below 4 GiB: "
+        "--memory 32M is enough");
+    set<uint32_t>(0x260, 0xc0000000);
+    expect_refused("no --memory gives that much there");
+}
+
+TEST_F(LinuxTest, SaysHowMuchMemoryIsEnoughForTheInitrdToo) {
+    const Image initrd{"initrd", std::vector<uint8_t>(0x1000001)};
+    layout = MemoryLayout(16 << 20);
+    add_memory();
+    const auto neither = load(initrd);
+    ASSERT_FALSE(neither);
+    EXPECT_TRUE(contains(neither.error().message, "--memory 49M is enough")) << neither.error().message;
+    layout = MemoryLayout(48 << 20);
+    const auto only_kernel = load(initrd);
+    ASSERT_FALSE(only_kernel);
+    EXPECT_TRUE(contains(only_kernel.error().message, "--memory 49M is enough"))
+        << only_kernel.error().message;
+    layout = MemoryLayout(49 << 20);
+    EXPECT_TRUE(load(initrd));
+
+    set<uint32_t>(0x22c, 0x2ffffff);
+    const auto low = load(initrd);
+    ASSERT_FALSE(low);
+    EXPECT_TRUE(contains(low.error().message, "the kernel takes no higher initrd")) << low.error().message;
 }
 
 TEST_F(LinuxTest, RefusesWhatDoesNotFitBesideTheKernel) {

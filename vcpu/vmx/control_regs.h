@@ -69,7 +69,7 @@ bool load_pdptes(Core<Hw>& core, uint64_t cr3) {
     GuestMemory<Hw> memory(core);
     std::array<uint64_t, 4> values{};
     const uint64_t table = x86::root_table(x86::PagingMode::PAE, cr3);
-    for (unsigned i = 0; i < 4; ++i) {
+    for (size_t i = 0; i < values.size(); ++i) {
         const Located where = memory.locate_physical(Gpa(table + i * 8), {AccessKind::Read, false, true});
         if (where.ok()) values[i] = memory.load(where.hpa, 8);
         const uint64_t reserved = x86::pae_pdpte_reserved(core.features.physical_bits);

@@ -40,6 +40,14 @@ Outcome write(Core<Hw>& core, x86::Msr msr, uint64_t value) {
     return Outcome::ForEmbedder;
 }
 
+// Ends the instruction here; false: it is the embedder's.
+template <class Hw>
+bool settle(Core<Hw>& core, Outcome outcome) {
+    if (outcome == Outcome::Done) core.advance_rip();
+    if (outcome == Outcome::Fault) core.inject(x86::Vector::GP);
+    return outcome != Outcome::ForEmbedder;
+}
+
 // RIP is past the instruction when the exit is returned; fail_sysreg takes it back.
 template <class Hw>
 void await_embedder(Core<Hw>& core, bool write) {
@@ -53,37 +61,20 @@ template <class Hw>
 Result<VmExit> handle_rdmsr(Core<Hw>& core) {
     const auto msr = static_cast<x86::Msr>(core.gprs.get(x86::Gpr::RCX));
     uint64_t value = 0;
-    switch (msr_detail::read(core, msr, value)) {
-        case msr_detail::Outcome::Done:
-            core.set_edx_eax(value);
-            core.advance_rip();
-            break;
-        case msr_detail::Outcome::Fault:
-            core.inject(x86::Vector::GP);
-            break;
-        case msr_detail::Outcome::ForEmbedder:
-            msr_detail::await_embedder(core, false);
-            return VmExit::SysRegRead{static_cast<uint32_t>(msr), 0};
-    }
-    return VmExit::Nothing{};
+    const auto outcome = msr_detail::read(core, msr, value);
+    if (outcome == msr_detail::Outcome::Done) core.set_edx_eax(value);
+    if (msr_detail::settle(core, outcome)) return VmExit::Nothing{};
+    msr_detail::await_embedder(core, false);
+    return VmExit::SysRegRead{static_cast<uint32_t>(msr), 0};
 }
 
 template <class Hw>
 Result<VmExit> handle_wrmsr(Core<Hw>& core) {
     const auto msr = static_cast<x86::Msr>(core.gprs.get(x86::Gpr::RCX));
     const uint64_t value = core.edx_eax();
-    switch (msr_detail::write(core, msr, value)) {
-        case msr_detail::Outcome::Done:
-            core.advance_rip();
-            break;
-        case msr_detail::Outcome::Fault:
-            core.inject(x86::Vector::GP);
-            break;
-        case msr_detail::Outcome::ForEmbedder:
-            msr_detail::await_embedder(core, true);
-            return VmExit::SysRegWrite{static_cast<uint32_t>(msr), value};
-    }
-    return VmExit::Nothing{};
+    if (msr_detail::settle(core, msr_detail::write(core, msr, value))) return VmExit::Nothing{};
+    msr_detail::await_embedder(core, true);
+    return VmExit::SysRegWrite{static_cast<uint32_t>(msr), value};
 }
 
 template <class Hw>

@@ -27,6 +27,7 @@ class VmxVCpu {
     };
     using SetupConfig = vmx::SetupConfig;
 
+    // Takes the frames of the VMCS and the bitmaps from hw's memory. InvalidInput without hw; NoMemory.
     static Result<VmxVCpu> create(VmId vm, VCpuId vcpu, const CreateConfig& config) {
         if (config.hw == nullptr) return fail(VCpuErrc::InvalidInput);
         VmxVCpu created(config, vm, vcpu);
@@ -73,6 +74,8 @@ class VmxVCpu {
         return exit;
     }
 
+    // bind makes the VMCS current and puts the guest's CR2 and the MSRs that VM entry does not load in the
+    // host's place; unbind takes both back and leaves the VMCS clear.
     Result<void> bind();
     Result<void> unbind();
 
@@ -107,6 +110,7 @@ class VmxVCpu {
     Result<void> inject_exception(x86::Vector vector, uint32_t error_code = 0) {
         return push(Event::exception(vector, error_code));
     }
+    // address: linear, for CR2, which is written when the guest takes the fault.
     Result<void> inject_page_fault(Gva address, uint32_t error_code) {
         return push(Event::page_fault(address.value(), error_code));
     }
@@ -149,6 +153,7 @@ class VmxVCpu {
         GuestMemory<Hw> memory(core_);
         return memory.read(address, data, {AccessKind::Read, memory.user(), false});
     }
+    // VMREAD and VMWRITE. A field that the processor refuses reads as 0 and makes the next run() fail.
     uint64_t read_field(x86::VmcsField field) { return core_.vmcs.read(field); }
     void write_field(x86::VmcsField field, uint64_t value) { core_.vmcs.write(field, value); }
 

@@ -198,8 +198,8 @@ void Rtc::set_time_from_registers() {
     const unsigned year = decode(memory_[kCentury]) * 100 + decode(memory_[kYear]);
     const uint64_t days = days_of(
         {year, std::clamp(decode(memory_[kMonth]), 1u, 12u), std::clamp(decode(memory_[kDay]), 1u, 31u)});
-    const uint64_t time =
-        days * 86400 + hour * 3600 + decode(memory_[kMinutes]) * 60 + decode(memory_[kSeconds]);
+    const uint64_t time = days * 86400 + uint64_t{3600} * hour + uint64_t{60} * decode(memory_[kMinutes]) +
+                          decode(memory_[kSeconds]);
     base_time_ = time - clock_.now() / kTscHz;
 }
 

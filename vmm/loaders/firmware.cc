@@ -8,7 +8,7 @@ namespace vtless::vmm {
 
 namespace {
 
-constexpr uint64_t kLowCopy = 128 * 1024;
+constexpr uint64_t kLowCopy = uint64_t{128} << 10;
 constexpr size_t kResetVectorBytes = 16;
 
 }  // namespace

@@ -11,8 +11,8 @@
 
 namespace vtless::vmm {
 
-inline constexpr uint64_t kMinimumFirmware = 16 * 1024;
-inline constexpr uint64_t kMaximumFirmware = 16 * 1024 * 1024;
+inline constexpr uint64_t kMinimumFirmware = uint64_t{16} << 10;
+inline constexpr uint64_t kMaximumFirmware = uint64_t{16} << 20;
 
 // Whether the image can be firmware: its size (a multiple of 4 KiB) and something at the reset vector.
 Result<void> check_firmware(const Image& image);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace vtless::vmm {
@@ -116,7 +118,7 @@ bool write_page_tables(GuestMemory& memory) {
     for (size_t gib = 0; gib < 4; ++gib) {
         store<uint64_t>(tables, kPage + 8 * gib, (kPageTables + (2 + gib) * kPage) | kPresentWritable);
     }
-    for (uint64_t i = 0; i < 4 * 512; ++i) {
+    for (uint64_t i = 0; i < 2048; ++i) {
         store<uint64_t>(tables, 2 * kPage + 8 * i, i << 21 | kLarge | kPresentWritable);
     }
     return memory.write(Gpa(kPageTables), tables);
@@ -135,7 +137,7 @@ void write_e820(std::span<uint8_t> parameters, const MemoryLayout& layout) {
     uint8_t count = 0;
     auto add = [&](uint64_t first, uint64_t end, uint32_t type) {
         if (end <= first) return;
-        const size_t at = kE820Table + 20u * count++;
+        const size_t at = kE820Table + size_t{20} * count++;
         store<uint64_t>(parameters, at, first);
         store<uint64_t>(parameters, at + 8, end - first);
         store<uint32_t>(parameters, at + 16, type);
@@ -148,6 +150,17 @@ void write_e820(std::span<uint8_t> parameters, const MemoryLayout& layout) {
     parameters[kE820Count] = count;
 }
 
+// What to do about memory that ends before `end`.
+std::string advice(uint64_t end) {
+    if (end > MemoryLayout::kLowLimit) return "no --memory gives that much there";
+    return fmt::format("--memory {}M is enough", (end + 0xfffff) >> 20);
+}
+
+// How much memory kernel and initrd take, if they follow each other.
+uint64_t memory_end(const SetupHeader& header, const std::optional<Image>& initrd) {
+    return header.preferred_address + header.init_size + (initrd ? initrd->bytes.size() + 0xfff : 0);
+}
+
 // The highest page-aligned place below both limits and above the kernel.
 Result<uint64_t> place_initrd(const Image& initrd, const SetupHeader& header, const MemoryLayout& layout) {
     const uint64_t top = std::min(layout.below_4g, header.initrd_limit + 1);
@@ -155,8 +168,11 @@ Result<uint64_t> place_initrd(const Image& initrd, const SetupHeader& header, co
     const uint64_t size = initrd.bytes.size();
     const uint64_t room = top > kernel_end ? top - kernel_end : 0;
     if (size + 0xfff > room) {
-        return fail("initrd {}: {} bytes, but only {} are free between the kernel's end at {:#x} and {:#x}",
-                    initrd.path, size, room, kernel_end, top);
+        const uint64_t end = memory_end(header, initrd);
+        return fail(
+            "initrd {}: {} bytes, but only {} are free between the kernel's end at {:#x} and {:#x}: {}",
+            initrd.path, size, room, kernel_end, top,
+            end > header.initrd_limit ? "the kernel takes no higher initrd" : advice(end));
     }
     return (top - size) & ~uint64_t{0xfff};
 }
@@ -198,9 +214,9 @@ Result<BootState> load_linux(const LinuxImages& images, const MemoryLayout& layo
     }
     const uint64_t kernel_end = header->preferred_address + header->init_size;
     if (kernel_end > layout.below_4g) {
-        return fail(
-            "kernel {}: needs memory up to {:#x}, the machine has {:#x} bytes below 4 GiB: give it more",
-            images.kernel.path, kernel_end, layout.below_4g);
+        return fail("kernel {}: needs memory up to {:#x}, the machine has {:#x} bytes below 4 GiB: {}",
+                    images.kernel.path, kernel_end, layout.below_4g,
+                    advice(memory_end(*header, images.initrd)));
     }
     const auto kernel = std::span(images.kernel.bytes).subspan(header->setup_bytes);
     if (!memory.write(Gpa(header->preferred_address), kernel)) {

@@ -27,7 +27,7 @@ template <x86::HostMemory M>
 class EptTable {
   public:
     static constexpr uint64_t kPage = 4096;
-    static constexpr uint64_t kLargePage = 2 * 1024 * 1024;
+    static constexpr uint64_t kLargePage = uint64_t{2} << 20;
 
     // Empty; nothing if the memory has no frame left.
     static std::optional<EptTable> create(M& memory) {

@@ -208,7 +208,8 @@ void put_gate(Writer& writer, const GateLabel& gate, uint64_t handler, Mode mode
     const uint64_t ist = gate.ist1 ? uint64_t{1} << 32 : 0;
     const uint64_t flags =
         type << 40 | (gate.dpl3 ? uint64_t{3} << 45 : 0) | (gate.absent ? 0 : uint64_t{1} << 47);
-    writer.put(layout::kIdt + gate.vector * (is_long(mode) ? 16 : 8), handler | selector << 16 | ist | flags);
+    writer.put(layout::kIdt + gate.vector * (is_long(mode) ? 16ul : 8ul),
+               handler | selector << 16 | ist | flags);
 }
 
 }  // namespace

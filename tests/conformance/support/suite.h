@@ -43,9 +43,9 @@ void run_case(const char* file, void (*body)(Guest&)) {
 
 // Once in each file of cases: CONFORMANCE_SUITE(Exits); then CONFORMANCE_CASE(Exits, Cpuid) {
 // guest.start(...); ... }
-#define CONFORMANCE_SUITE(suite)                                   \
-    template <class B>                                             \
-    class suite : public ::vtless::conformance::Conformance<B> {}; \
+#define CONFORMANCE_SUITE(suite)                                                        \
+    template <class B> /* NOLINTNEXTLINE(bugprone-macro-parentheses): a class's name */ \
+    class suite : public ::vtless::conformance::Conformance<B> {};                      \
     TYPED_TEST_SUITE(suite, ::vtless::conformance::Backends)
 
 #define CONFORMANCE_CASE(suite, name)                                                                        \

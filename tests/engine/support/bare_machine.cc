@@ -36,7 +36,7 @@ int instruction_entry(uc_engine*, void* f) { return (*static_cast<std::function<
 
 #define MUST(call) must((call), #call)
 
-BareMachine::BareMachine(HostSetup setup) {
+BareMachine::BareMachine(const HostSetup& setup) {
     MUST(uc_open(UC_ARCH_X86, UC_MODE_64, &uc_));
     configure();
     map_memory();

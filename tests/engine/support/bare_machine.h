@@ -56,7 +56,7 @@ class BareMachine {
     using HostSetup = std::function<void(BareMachine&)>;
 
     BareMachine() : BareMachine(HostSetup()) {}
-    explicit BareMachine(HostSetup setup);
+    explicit BareMachine(const HostSetup& setup);
     ~BareMachine();
     BareMachine(const BareMachine&) = delete;
     BareMachine& operator=(const BareMachine&) = delete;

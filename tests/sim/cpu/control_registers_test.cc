@@ -22,7 +22,7 @@ StoppedInstruction instruction(Instruction id, uint8_t number = 0) {
     result.number = number;
     result.length = 3;
     result.operand_size = 4;
-    result.address_size = 8;
+    result.memory.address_bytes = 8;
     result.gpr = Gpr::RAX;
     return result;
 }
@@ -245,7 +245,6 @@ TEST(ControlRegisters, InvlpgFlushesItsPageAndIgnoresNonCanonicalAddresses) {
     Machine machine(Mode::Long64);
     StoppedInstruction at = instruction(Instruction::INVLPG);
     at.has_memory = true;
-    at.memory.has_base = true;
     at.memory.base = Gpr::RDI;
     at.memory.displacement = 0x10;
     machine.cpu.set_gpr(Gpr::RDI, 0x12'3000);

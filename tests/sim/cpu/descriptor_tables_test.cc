@@ -17,7 +17,7 @@ StoppedInstruction memory(Instruction id, uint8_t operand_size = 4) {
     result.id = id;
     result.length = 5;
     result.operand_size = operand_size;
-    result.address_size = 4;
+    result.memory.address_bytes = 4;
     result.has_memory = true;
     result.memory.displacement = kOperand;
     return result;

@@ -222,7 +222,7 @@ TEST(EventDelivery64, EptViolationOfTheIdtIsAnExit) {
     const DeliveryResult result = deliver_event(machine.cpu, machine.mmu, Event::external_interrupt(kIrq));
     EXPECT_EQ(result.kind, Kind::MmuExit);
     EXPECT_EQ(result.mmu.kind, MmuFault::Kind::EptViolation);
-    EXPECT_EQ(result.mmu.gva, Gva(Machine::kIdt + kIrq * 16));
+    EXPECT_EQ(result.mmu.gva, Gva(Machine::kIdt + uint64_t{kIrq} * 16));
 }
 
 TEST(EventDelivery32, SamePrivilegePushesThreeDoublewords) {
@@ -385,7 +385,7 @@ TEST(EventDelivery8086, HandlerMustBeOfPrivilegeLevel0) {
 
 TEST(EventDeliveryReal, VectorsThroughTheTableWithWordFrames) {
     Machine machine(Mode::Real);
-    machine.poke<uint32_t>(kIrq * 4, 0x1000'0200);
+    machine.poke<uint32_t>(uint64_t{kIrq} * 4, 0x1000'0200);
     machine.cpu.set_segment(SegmentRegister::CS, {0x50, 0x500, 0xffff, {0x93}});
     machine.cpu.set_segment(SegmentRegister::SS, {0x800, 0x8000, 0xffff, {0x93}});
     machine.cpu.set_gpr(Gpr::RSP, 0xffff'0100);
@@ -403,7 +403,7 @@ TEST(EventDeliveryReal, VectorsThroughTheTableWithWordFrames) {
 
 TEST(EventDeliveryReal, PushesNoErrorCodeAndFaultsWithout) {
     Machine machine(Mode::Real);
-    machine.poke<uint32_t>(13 * 4, 0x1000'0200);
+    machine.poke<uint32_t>(uint64_t{13} * 4, 0x1000'0200);
     ASSERT_EQ(deliver_event(machine.cpu, machine.mmu, Event::exception(Vector::GP, 0)).kind, Kind::Delivered);
     EXPECT_EQ(machine.rsp(), Machine::kStack - 6);
     machine.cpu.set_idtr({0, kIrq * 4 + 2});

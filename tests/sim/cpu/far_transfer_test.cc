@@ -75,7 +75,7 @@ TEST(FarTransfer, PointerInMemoryIsReadWithItsOperandSize) {
     StoppedInstruction instruction;
     instruction.length = 3;
     instruction.operand_size = 8;
-    instruction.address_size = 8;
+    instruction.memory.address_bytes = 8;
     instruction.has_memory = true;
     instruction.memory.displacement = 0x8000;
     machine.poke<uint64_t>(0x8000, 0x1'2345'6789);

@@ -88,7 +88,7 @@ class Machine {
                ((offset >> 16) & 0xffff) << 48;
     }
     void gate(uint8_t vector, uint8_t access, uint16_t selector, uint64_t offset, unsigned ist = 0) {
-        const uint64_t at = kIdt + vector * (cpu.ia32e() ? 16u : 8u);
+        const uint64_t at = kIdt + vector * (cpu.ia32e() ? uint64_t{16} : 8);
         poke(at, gate_low(access, selector, offset, ist));
         if (cpu.ia32e()) poke(at + 8, offset >> 32);
     }

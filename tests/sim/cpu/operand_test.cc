@@ -16,7 +16,7 @@ StoppedInstruction at(uint8_t address_size, int64_t displacement,
                       SegmentRegister segment = SegmentRegister::DS) {
     StoppedInstruction result;
     result.length = 4;
-    result.address_size = address_size;
+    result.memory.address_bytes = address_size;
     result.has_memory = true;
     result.memory.segment = segment;
     result.memory.displacement = displacement;
@@ -28,16 +28,14 @@ TEST(Operand, OffsetAddsItsPartsAndIsCutToTheAddressSize) {
     machine.cpu.set_gpr(Gpr::RBX, 0xffff'ffff'ffff'fff0);
     machine.cpu.set_gpr(Gpr::RSI, 0x100);
     StoppedInstruction operand = at(8, -0x10);
-    operand.memory.has_base = true;
     operand.memory.base = Gpr::RBX;
-    operand.memory.has_index = true;
     operand.memory.index = Gpr::RSI;
     operand.memory.scale = 4;
     EXPECT_EQ(effective_offset(machine.cpu, operand), 0x3e0u);
-    operand.memory.has_index = false;
-    operand.address_size = 4;
+    operand.memory.index.reset();
+    operand.memory.address_bytes = 4;
     EXPECT_EQ(effective_offset(machine.cpu, operand), 0xffff'ffe0u);
-    operand.address_size = 2;
+    operand.memory.address_bytes = 2;
     EXPECT_EQ(effective_offset(machine.cpu, operand), 0xffe0u);
     StoppedInstruction relative = at(8, 0x20);
     relative.memory.rip_relative = true;

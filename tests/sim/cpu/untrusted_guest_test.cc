@@ -39,13 +39,12 @@ StoppedInstruction random_instruction(std::mt19937_64& random) {
     StoppedInstruction result;
     result.length = static_cast<uint8_t>(1 + random() % 15);
     result.operand_size = static_cast<uint8_t>(2u << random() % 3);
-    result.address_size = static_cast<uint8_t>(2u << random() % 3);
+    result.memory.address_bytes = static_cast<uint8_t>(2u << random() % 3);
     result.has_memory = random() % 2 != 0;
     result.number = static_cast<uint8_t>(random() % 9);
     result.far_selector = static_cast<uint16_t>(random() % 0x120);
     result.far_offset = static_cast<uint32_t>(random() % 0x20000);
     result.memory.segment = static_cast<SegmentRegister>(random() % 6);
-    result.memory.has_base = true;
     result.memory.base = static_cast<Gpr>(random() % 16);
     return result;
 }

@@ -50,8 +50,8 @@ TEST(HostMemory, FreedFrameComesBackZeroed) {
 TEST(HostMemory, ContiguousFramesAreAlignedAndTheSkippedOnesAreUsedLater) {
     HostMemory memory = make(64);
     Hpa first;
-    ASSERT_TRUE(memory.allocate_frames(16, 16 * 4096, first));
-    EXPECT_EQ(first, Hpa(16 * 4096));
+    ASSERT_TRUE(memory.allocate_frames(16, 0x10000, first));
+    EXPECT_EQ(first, Hpa(0x10000));
     EXPECT_EQ(memory.free_frames(), 63u - 16u);
     Hpa skipped;
     ASSERT_TRUE(memory.allocate_frame(skipped));

@@ -210,7 +210,7 @@ TEST_F(VmxProcessorTest, TheErrorCodeMaskInvertsThePageFaultBit) {
 TEST_F(VmxProcessorTest, OtherExceptionsReachTheGuestsHandler) {
     code({0x0f, 0x0b});  // ud2
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 6 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 6ul * 16);
     EXPECT_EQ(get<uint64_t>(kStack - 0x28), kCode);  // RIP of the frame
 }
 
@@ -250,7 +250,7 @@ TEST_F(VmxProcessorTest, AnInjectedInterruptRunsItsHandler) {
     write(F::GUEST_RFLAGS, 2 | x86::rflags::IF);
     write(F::VM_ENTRY_INTERRUPTION_INFORMATION, EventInfo::external_interrupt(0x30).raw);
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 0x30 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 0x30ul * 16);
     EXPECT_EQ(read(F::VM_ENTRY_INTERRUPTION_INFORMATION), 0x30);  // no longer valid
     EXPECT_EQ(read(F::GUEST_RFLAGS) & x86::rflags::IF, 0);
 }
@@ -259,7 +259,7 @@ TEST_F(VmxProcessorTest, AnInjectedExceptionPushesItsErrorCodeAndKeepsCr2) {
     write(F::VM_ENTRY_INTERRUPTION_INFORMATION, EventInfo::exception(Vector::GP).raw);
     write(F::VM_ENTRY_EXCEPTION_ERROR_CODE, 0x1234);
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 13 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 13ul * 16);
     EXPECT_EQ(get<uint64_t>(read(F::GUEST_RSP)), 0x1234);
 }
 
@@ -291,7 +291,7 @@ TEST_F(VmxProcessorTest, AnExitInTheStiShadowSaysSo) {
 TEST_F(VmxProcessorTest, TheNmiWindowOpensWithIret) {
     write(F::PIN_BASED_VM_EXECUTION_CONTROLS,
           capability::kPin.adjust({{x86::PinControls::NMI_EXITING | x86::PinControls::VIRTUAL_NMIS}}).raw);
-    put<uint16_t>(kHandlers + 2 * 16, 0xcf48);  // iretq
+    put<uint16_t>(kHandlers + 2ul * 16, 0xcf48);  // iretq
     code({0x90, 0x90, 0xf4});
     write(F::VM_ENTRY_INTERRUPTION_INFORMATION, EventInfo::nmi().raw);
     set_primary(PrimaryControls::NMI_WINDOW_EXITING);
@@ -356,7 +356,7 @@ TEST_F(VmxProcessorTest, AnUnknownMsrThatDoesNotExitIsGeneralProtection) {
     set_primary(PrimaryControls::USE_MSR_BITMAPS);
     code({0xb9, 0x55, 0x15, 0, 0, 0x0f, 0x32});
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 13 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 13ul * 16);
 }
 
 TEST_F(VmxProcessorTest, OwnedBitsOfCr0ExitAndOthersDoNot) {
@@ -459,7 +459,7 @@ TEST_F(VmxProcessorTest, AHostInterruptWithoutExitingGoesToTheGuest) {
     hw->raise_interrupt(0x44);
     code({0xeb, 0xfe});
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 0x44 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 0x44ul * 16);
 }
 
 TEST_F(VmxProcessorTest, ARequestFromOutsideEndsTheRun) {

@@ -130,7 +130,7 @@ class FakeHw {
         return static_cast<uint16_t>(8 * (static_cast<unsigned>(segment) + 1) + 3);  // RPL 3
     }
     uint64_t segment_base(x86::SegmentRegister segment) const {
-        return 0x1000u * static_cast<unsigned>(segment);
+        return 0x1000 * static_cast<uint64_t>(segment);
     }
 
     static constexpr uint64_t kNone = ~uint64_t{0};
