@@ -123,8 +123,8 @@ TEST_F(VCpuTest, MovingLeavesAVCpuThatRefusesEverything) {
 }
 
 TEST_F(VCpuTest, MayMoveBetweenThreadsWhileNotRunning) {
+    PhysCpu other(1);  // outlives the vCPU that is bound to it
     auto vcpu = make_vcpu(cpu, log, S::Free);
-    PhysCpu other(1);
     std::thread first([&] { EXPECT_TRUE(vcpu.bind() && vcpu.run() && vcpu.unbind()); });
     first.join();
     std::thread second([&] { EXPECT_TRUE(vcpu.bind(other) && vcpu.run() && vcpu.unbind()); });

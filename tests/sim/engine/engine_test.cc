@@ -128,7 +128,7 @@ TEST(Engine, NonCanonicalAddressesAreProtectionFaults) {
 }
 
 TEST(Engine, CountsIterationsOfARepeatedInstructionOnceEach) {
-    for (const uint64_t count : {0, 1, 2, 5}) {
+    for (const uint64_t count : {0u, 1u, 2u, 5u}) {
         GuestMachine m;
         m.long_mode();
         m.code(kCode, {0x90, 0xf3, 0xaa, 0x90, 0xf4});  // nop; rep stosb; nop; hlt
@@ -223,7 +223,7 @@ TEST(Engine, StepsOneIterationOfARepeatedInstructionAtATime) {
     m.code(kCode, {0xf3, 0xaa, 0xf4});
     m.engine().set_gpr(Gpr::RCX, 3);
     m.engine().set_gpr(Gpr::RDI, 0x300000);
-    for (uint64_t left : {2, 1, 0}) {
+    for (uint64_t left : {2u, 1u, 0u}) {
         EXPECT_EQ(m.engine().step().kind, Stop::Kind::SingleStep);
         EXPECT_EQ(m.gpr(Gpr::RCX), left);
     }
@@ -263,7 +263,7 @@ TEST(Engine, SelfModifyingCodeThroughAnAliasRunsFresh) {
 
 // A store to a later instruction of its own block: what is cut off has not run, and is counted once.
 TEST(Engine, AStoreToItsOwnBlockCountsEachInstructionOnce) {
-    for (const uint64_t seed : {0, 1, 2, 3}) {
+    for (const uint64_t seed : {0u, 1u, 2u, 3u}) {
         GuestMachine m({seed, {}});
         m.long_mode();
         // nop; mov byte [rip + 2], 5; nop; mov al, 1 (becomes 5); nop; hlt
@@ -371,7 +371,7 @@ TEST(Engine, CyclesAndInstructionsDoNotDependOnTlbFlushes) {
         return std::pair(m.engine().cycles(), m.engine().instructions());
     };
     const auto plain = measure(0);
-    for (uint64_t seed : {1, 2, 3, 4}) EXPECT_EQ(measure(seed), plain);
+    for (uint64_t seed : {1u, 2u, 3u, 4u}) EXPECT_EQ(measure(seed), plain);
 }
 
 }  // namespace
