@@ -22,7 +22,7 @@ void store(uint8_t* bytes, uint64_t value) { std::memcpy(bytes, &value, sizeof v
 // Tells data that VMCLEAR wrote from whatever else a region may hold.
 uint64_t digest(const uint8_t* data) {
     uint64_t hash = 0xcbf29ce484222325;
-    for (unsigned i = 0; i < kSupportedFieldCount; ++i) {
+    for (size_t i = 0; i < kSupportedFieldCount; ++i) {
         hash = (hash ^ load(data + i * 8)) * 0x100000001b3;
         hash ^= hash >> 29;
     }
@@ -39,7 +39,7 @@ Vmcs& VmcsStore::activate(Hpa region) {
     VTLESS_CHECK(bytes != nullptr);
     VTLESS_CHECK(kDataOffset + kSupportedFieldCount * 8 <= HostMemory::kFrameSize);
     if (digest(bytes + kDataOffset) != load(bytes + kDigestOffset)) return *entry;
-    for (unsigned i = 0; i < kSupportedFieldCount; ++i) {
+    for (size_t i = 0; i < kSupportedFieldCount; ++i) {
         entry->set(kSupportedFields[i], load(bytes + kDataOffset + i * 8));
     }
     return *entry;
@@ -54,7 +54,7 @@ void VmcsStore::clear(Hpa region) {
     const auto found = active_.find(region.value());
     if (found == active_.end()) return;  // inactive VMCSs are always clear
     uint8_t* bytes = memory_->map(region);
-    for (unsigned i = 0; i < kSupportedFieldCount; ++i) {
+    for (size_t i = 0; i < kSupportedFieldCount; ++i) {
         store(bytes + kDataOffset + i * 8, found->second->get(kSupportedFields[i]));
     }
     store(bytes + kDigestOffset, digest(bytes + kDataOffset));
