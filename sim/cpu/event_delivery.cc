@@ -5,6 +5,7 @@
 
 #include "isa/x86/rflags.h"
 #include "sim/cpu/operation.h"
+#include "sim/cpu/task_switch.h"
 
 namespace vtless::sim {
 
@@ -22,9 +23,12 @@ bool checks_gate_privilege(EventType type) {
     return type == EventType::SOFTWARE_INTERRUPT || type == EventType::SOFTWARE_EXCEPTION;
 }
 
-// Faults save RF as 1, but for #DB, which is no fault here unless an instruction breakpoint. SDM Vol. 3B
-// "Instruction-Breakpoint Exception Condition" (18.3.1.1).
+}  // namespace
+
+// Faults save RF as 1, but for #DB, which is one only if Event says so. SDM Vol. 3B "Instruction-Breakpoint
+// Exception Condition" (18.3.1.1).
 bool saves_resume_flag(const Event& event) {
+    if (event.resume_flag) return true;
     if (event.type != EventType::HARDWARE_EXCEPTION) return false;
     switch (static_cast<Vector>(event.vector)) {
         case Vector::DB:
@@ -38,6 +42,8 @@ bool saves_resume_flag(const Event& event) {
             return true;
     }
 }
+
+namespace {
 
 class Delivery : public Operation {
   public:
@@ -74,7 +80,6 @@ uint64_t Delivery::saved_rip() const {
     return event_.instruction_length == 0 ? cpu().rip() : cpu().next_rip(event_.instruction_length);
 }
 
-// The engine clears RF only at the end of a block, so what it holds says nothing.
 uint64_t Delivery::saved_rflags() const {
     return (cpu().rflags() & ~rf::RF) | (saves_resume_flag(event_) ? rf::RF : 0);
 }
@@ -215,6 +220,7 @@ void Delivery::enter_handler(const Stack& stack) {
 bool Delivery::protected_mode() {
     if (!read_gate()) return false;
     if (gate_.type == SystemType::TASK_GATE) {
+        if (!check_task(*this, gate_.selector, false)) return false;
         task_gate_ = true;
         result().task = gate_.selector;
         return true;

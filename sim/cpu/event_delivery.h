@@ -18,6 +18,7 @@ struct Event {
     bool has_error_code = false;
     uint32_t error_code = 0;
     uint8_t instruction_length = 0;  // software events: bytes that the saved RIP lies behind RIP
+    bool resume_flag = false;        // RFLAGS.RF is set, or the event is a #DB of fault class: saves RF as 1
 
     static constexpr Event exception(x86::Vector vector) {
         return {static_cast<uint8_t>(vector), x86::EventType::HARDWARE_EXCEPTION, false, 0, 0};
@@ -44,7 +45,8 @@ struct DeliveryResult {
         Delivered,
         Fault,     // `nested` was raised; for a #PF `cr2` is the address that CR2 gets when it is delivered
         MmuExit,   // `mmu`: an EPT violation or misconfiguration
-        TaskGate,  // the IDT entry is a valid task gate: `task` is its TSS selector; nothing was done
+        TaskGate,  // the IDT entry is a task gate to a task that could be switched to: `task` is the selector
+                   // of its TSS; nothing was done
     };
 
     Kind kind = Kind::Delivered;
@@ -53,6 +55,9 @@ struct DeliveryResult {
     uint64_t cr2 = 0;
     MmuFault mmu;
 };
+
+// Whether the RFLAGS that delivery saves have RF set.
+bool saves_resume_flag(const Event& event);
 
 // Delivers to the handler: afterwards RIP is the handler's first instruction, and the interrupt shadow is
 // gone. Changes nothing unless Delivered, but for accessed and dirty bits, and stack bytes below the old or

@@ -7,6 +7,7 @@
 #include "isa/x86/rflags.h"
 #include "sim/cpu/operand.h"
 #include "sim/cpu/operation.h"
+#include "sim/cpu/task_switch.h"
 
 namespace vtless::sim {
 
@@ -215,13 +216,7 @@ bool Transfer::to_task_gate(const Descriptor& descriptor) {
     if (!privileged_enough(descriptor)) return false;
     if (!descriptor.rights().present()) return fail_selector(Vector::NP, selector_);
     const uint16_t tss_selector = descriptor.gate().selector;
-    Descriptor tss;
-    if (x86::selector_is_ldt(tss_selector)) return fail_selector(Vector::GP, tss_selector);
-    if (!read_descriptor(tss_selector, Vector::GP, tss)) return false;
-    const x86::AccessRights rights = tss.rights();
-    if (!rights.is_system(SystemType::TSS16_AVAILABLE) && !rights.is_system(SystemType::TSS32_AVAILABLE))
-        return fail_selector(Vector::GP, tss_selector);
-    if (!rights.present()) return fail_selector(Vector::NP, tss_selector);
+    if (!check_task(*this, tss_selector, false)) return false;
     result().kind = CpuResult::Kind::TaskSwitch;
     result().task = tss_selector;
     return true;
@@ -232,8 +227,7 @@ bool Transfer::to_tss(const Descriptor& descriptor) {
     const bool available =
         rights.is_system(SystemType::TSS16_AVAILABLE) || rights.is_system(SystemType::TSS32_AVAILABLE);
     if (!available || x86::selector_is_ldt(selector_)) return fail_selector(Vector::GP, selector_);
-    if (!privileged_enough(descriptor)) return false;
-    if (!rights.present()) return fail_selector(Vector::NP, selector_);
+    if (!privileged_enough(descriptor) || !check_task(*this, descriptor, false)) return false;
     result().kind = CpuResult::Kind::TaskSwitch;
     result().task = selector_;
     return true;

@@ -6,6 +6,7 @@
 #include "isa/x86/rflags.h"
 #include "sim/cpu/flags.h"
 #include "sim/cpu/operation.h"
+#include "sim/cpu/task_switch.h"
 
 namespace vtless::sim {
 
@@ -79,7 +80,8 @@ bool InterruptReturn::from_v8086() {
 bool InterruptReturn::leave_task() {
     if (cpu().ia32e()) return fail(Vector::GP, 0);
     uint16_t link = 0;
-    if (!read_system(Gva(cpu().segment_base(SegmentRegister::TR)), link)) return false;
+    if (!read_system(Gva(cpu().segment_base(SegmentRegister::TR)), link) || !check_task(*this, link, true))
+        return false;
     result().kind = CpuResult::Kind::TaskSwitch;
     result().task = link;
     return true;

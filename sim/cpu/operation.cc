@@ -140,7 +140,15 @@ bool Operation::push(Stack& stack, unsigned width, std::span<const uint64_t> wor
     Access access = stack.access;
     access.type = AccessType::Write;
     const Gva address(stack.flat64 ? offset : (stack.segment.base + offset) & 0xffffffff);
-    if (const MmuFault fault = mmu_.write(address, {frame.data(), bytes}, access)) return fail(fault, true);
+    if (mmu_.write(address, {frame.data(), bytes}, access)) {
+        // It is the first push that faults which is reported, and pushes go down.
+        const std::span<const std::byte> pushed(frame.data(), bytes);
+        for (uint64_t at = bytes; at != 0; at -= width) {
+            const MmuFault fault =
+                mmu_.write(address + (at - width), pushed.subspan(at - width, width), access);
+            if (fault) return fail(fault, true);
+        }
+    }
     stack.pointer = pointer;
     return true;
 }

@@ -78,7 +78,7 @@ class Operation {
     bool set_busy(Descriptor& tss, bool busy);
 
     // Pushes words of `width` bytes, words[0] first, and moves the pointer. Checked as a whole unless the
-    // stack wraps around.
+    // stack wraps around; of several that cannot be written the first is reported.
     bool push(Stack& stack, unsigned width, std::span<const uint64_t> words);
     bool pop(Stack& stack, unsigned width, std::span<uint64_t> words);
     // The stack in use now, and one of another privilege.

@@ -10,4 +10,5 @@ set(VTLESS_SIM_CPU_SOURCES
   cpu/iret.cc
   cpu/operand.cc
   cpu/operation.cc
-  cpu/software_interrupt.cc)
+  cpu/software_interrupt.cc
+  cpu/task_switch.cc)

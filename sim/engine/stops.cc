@@ -50,6 +50,11 @@ bool arrives_as_undefined(Instruction id) {
     }
 }
 
+// VMX lets this one exit at any CPL, where Unicorn has found a #GP already.
+bool arrives_as_general_protection(Instruction id) {
+    return id == Instruction::MOV_TO_DR || id == Instruction::MOV_FROM_DR;
+}
+
 uint64_t page_of(uint64_t address) { return address & ~uint64_t{0xfff}; }
 
 }  // namespace
@@ -131,7 +136,11 @@ bool Engine::settle_exception(uint8_t vector) {
         return stop_with_exception(vector, false, 0);
     }
     refund_unexecuted();
-    if (vector == static_cast<uint8_t>(Vector::UD) && arrives_as_undefined(instruction().id)) {
+    const bool refused =
+        (vector == static_cast<uint8_t>(Vector::UD) && arrives_as_undefined(instruction().id)) ||
+        (vector == static_cast<uint8_t>(Vector::GP) && cpl() != 0 &&
+         arrives_as_general_protection(instruction().id));
+    if (refused) {
         stop_.instruction = instruction();
         return stop_with(Stop::Kind::Instruction);
     }

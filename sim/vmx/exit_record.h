@@ -10,6 +10,13 @@
 
 namespace vtless::sim {
 
+// How RFLAGS.RF is saved. SDM Vol. 3C "Saving RIP, RSP, RFLAGS, and SSP" (28.3.3).
+enum class ResumeFlag : uint8_t {
+    Kept,     // as it was: what comes between instructions
+    Cleared,  // an instruction that exits by its nature or by a control
+    Set,      // a fault, or an EPT violation outside event delivery
+};
+
 struct ExitRecord {
     uint32_t reason = 0;  // the whole field
     uint64_t qualification = 0;
@@ -21,7 +28,7 @@ struct ExitRecord {
     uint32_t interruption_error_code = 0;
     x86::EventInfo idt_vectoring{};
     uint32_t idt_vectoring_error_code = 0;
-    bool resume_flag = false;  // RFLAGS.RF is saved as 1: a fault that delivery would have pushed so
+    ResumeFlag resume_flag = ResumeFlag::Kept;
 };
 
 }  // namespace vtless::sim

@@ -25,8 +25,7 @@ uint64_t GuestState::read(const Vmcs& vmcs, LiveField field) const {
         case LiveField::RSP:
             return engine_->gpr(x86::Gpr::RSP);
         case LiveField::RFLAGS:
-            // The engine clears RF late; an exit that saves it as 1 has written the field. SDM Vol. 3C 28.3.3.
-            return engine_->rflags() & ~x86::rflags::RF;
+            return engine_->rflags() | (resume_flag() ? x86::rflags::RF : 0);
         case LiveField::INTERRUPTIBILITY:
             return interruptibility();
         default:
@@ -74,13 +73,22 @@ void GuestState::release(Vmcs& vmcs) {
     resident_ = nullptr;
 }
 
+// Takes RF out, and then RFLAGS out of the fields to be loaded if nothing else of it has changed.
+LiveMask GuestState::load_rflags(const Vmcs& vmcs, LiveMask fields) {
+    if ((fields & live_bit(LiveField::RFLAGS)) == 0) return fields;
+    const uint64_t value = vmcs.get(x86::VmcsField::GUEST_RFLAGS);
+    set_resume_flag((value & x86::rflags::RF) != 0);
+    const bool same = engine_->rflags() == (value & ~x86::rflags::RF);
+    return same ? fields & ~live_bit(LiveField::RFLAGS) : fields;
+}
+
 LiveMask GuestState::load(Vmcs& vmcs) {
     if (resident_ != &vmcs) {
         if (resident_ != nullptr) release(*resident_);
         vmcs.dirty = kAllLive;
         resident_ = &vmcs;
     }
-    const LiveMask fields = vmcs.dirty;
+    const LiveMask fields = load_rflags(vmcs, vmcs.dirty);
     constexpr LiveMask kWithoutImage =
         live_bit(LiveField::RIP) | live_bit(LiveField::RSP) | live_bit(LiveField::INTERRUPTIBILITY);
     if ((fields & ~kWithoutImage) == 0) {

@@ -33,16 +33,23 @@ class GuestState {
     bool nmi_blocked() const { return nmi_blocked_; }
     void set_nmi_blocked(bool value) { nmi_blocked_ = value; }
 
+    // RFLAGS.RF, which the engine never has: it knows no breakpoints, and would translate code anew for it.
+    // Set by VM entry and IRET, it lasts until an instruction has run.
+    bool resume_flag() const { return resume_flag_at_ == engine_->instructions(); }
+    void set_resume_flag(bool value) { resume_flag_at_ = value ? engine_->instructions() : Engine::kNever; }
+
     // Saves the VMCS, and forgets it if the engine has its guest: it is about to go.
     void release(Vmcs& vmcs);
 
   private:
+    LiveMask load_rflags(const Vmcs& vmcs, LiveMask fields);
     uint64_t interruptibility() const;
     void set_interruptibility(uint64_t value);
 
     Engine* engine_;
     Vmcs* resident_ = nullptr;  // whose guest state the engine has
     bool nmi_blocked_ = false;
+    uint64_t resume_flag_at_ = Engine::kNever;  // Engine::instructions() while it is set
 };
 
 }  // namespace vtless::sim

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "isa/x86/rflags.h"
+
 namespace vtless::sim {
 namespace {
 
@@ -85,7 +87,8 @@ using S = SegmentRegister;
 constexpr std::array<LiveFieldRule, kLiveFields - 1> kRules = {
     kRegister<&C::rip, &C::set_rip>,
     kRsp,
-    kRegister<&C::rflags, &C::set_rflags>,
+    {[](const CpuState& cpu) { return cpu.rflags(); },
+     [](CpuState& cpu, uint64_t value) { cpu.set_rflags(value & ~x86::rflags::RF); }},
     VTLESS_ALL_SEGMENTS(kSelector),
     VTLESS_ALL_SEGMENTS(kBase),
     VTLESS_ALL_SEGMENTS(kLimit),

@@ -19,16 +19,16 @@ struct MsrEntry {
 };
 static_assert(sizeof(MsrEntry) == 16);
 
-// MSRs that the areas must not name: the segment bases, and those of the x2APIC.
-bool forbidden(uint32_t index) {
+// MSRs that are loaded with the segments.
+bool is_segment_base(uint32_t index) {
     const auto msr = static_cast<Msr>(index);
-    return msr == Msr::IA32_FS_BASE || msr == Msr::IA32_GS_BASE || x86::is_x2apic(msr);
+    return msr == Msr::IA32_FS_BASE || msr == Msr::IA32_GS_BASE;
 }
 
 bool fetch(const HostMemory& memory, Hpa at, MsrEntry& entry) {
     if (!memory.contains(at, sizeof entry)) return false;
     std::memcpy(&entry, memory.map(at), sizeof entry);
-    return entry.reserved == 0 && !forbidden(entry.index);
+    return entry.reserved == 0 && !x86::is_x2apic(static_cast<Msr>(entry.index));
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ uint32_t VmxProcessor::load_msrs(Hpa area, uint32_t count, World world) {
     for (uint32_t i = 0; i < count; ++i) {
         MsrEntry entry;
         if (i >= capability::kMsrListMax || !fetch(*memory_, area + uint64_t{i} * 16, entry) ||
-            !msrs_.write(static_cast<Msr>(entry.index), world, entry.value)) {
+            is_segment_base(entry.index) || !msrs_.write(static_cast<Msr>(entry.index), world, entry.value)) {
             return i + 1;
         }
     }

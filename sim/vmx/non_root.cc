@@ -88,6 +88,7 @@ Next NonRoot::exit_with(ExitReason reason, uint64_t qualification) {
 
 Next NonRoot::exit_for(const StoppedInstruction& instruction, ExitReason reason, uint64_t qualification) {
     exit_.instruction_length = instruction.length;
+    exit_.resume_flag = ResumeFlag::Cleared;
     return exit_with(reason, qualification);
 }
 

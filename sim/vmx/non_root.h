@@ -69,6 +69,7 @@ class NonRoot {
     bool intercepts(const Event& event) const;
     Next exit_for_exception(const Event& event, uint64_t payload);
     void apply_payload(const Event& event, uint64_t payload);
+    void save_resume_flag_of(const Event& event);
     Next deliver(Event event);
     Next on_nested_fault(Event& event, const DeliveryResult& result);
     Next exit_for_mmu(const MmuFault& fault);
@@ -88,6 +89,7 @@ class NonRoot {
     Next on_instruction(const StoppedInstruction& instruction);
     uint64_t next_rip(unsigned length) const;
     void complete(const StoppedInstruction& instruction);
+    void end_iteration();
     void retire();
     Next finish(const StoppedInstruction& instruction, const CpuResult& result);
     Next finish_moved(const StoppedInstruction& instruction, const CpuResult& result);
@@ -100,6 +102,7 @@ class NonRoot {
     Next rdtsc(const StoppedInstruction& instruction);
     Next rdtscp(const StoppedInstruction& instruction);
     Next iret(const StoppedInstruction& instruction);
+    void keep_resume_flag();
     Next software_event(const StoppedInstruction& instruction);
     Next invlpg(const StoppedInstruction& instruction);
     Next system(const StoppedInstruction& instruction);

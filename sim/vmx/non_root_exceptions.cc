@@ -26,12 +26,6 @@ bool is(const Event& event, Vector vector) {
     return is_exception(event) && event.vector == static_cast<uint8_t>(vector);
 }
 
-// #DB is a trap here (single step); #DF and #MC are aborts.
-bool is_fault(const Event& event) {
-    return event.type == EventType::HARDWARE_EXCEPTION && !is(event, Vector::DB) && !is(event, Vector::DF) &&
-           !is(event, Vector::MC);
-}
-
 }  // namespace
 
 Next NonRoot::on_exception(const Stop& stop) {
@@ -77,26 +71,36 @@ Next NonRoot::exit_for_exception(const Event& event, uint64_t payload) {
     if (iret_unblocked_nmi_ && !delivering_ && !is(event, Vector::DF))
         exit_.interruption.raw |= x86::EventInfo::kNmiUnblocking;
     exit_.interruption_error_code = event.error_code;
-    exit_.resume_flag = is_fault(event);
+    save_resume_flag_of(event);
     if (exit_.interruption.is_software()) exit_.instruction_length = event.instruction_length;
     const bool qualified = is(event, Vector::PF) || is(event, Vector::DB);
     return exit_with(ExitReason::EXCEPTION_OR_NMI, qualified ? payload : 0);
 }
 
+// As in the image that delivery saves.
+void NonRoot::save_resume_flag_of(const Event& event) {
+    if (saves_resume_flag(event)) exit_.resume_flag = ResumeFlag::Set;
+}
+
 Next NonRoot::deliver(Event event) {
     if (event.type == EventType::NMI) parts_.guest.set_nmi_blocked(true);
+    // Whatever comes of it, also a VM exit: SDM Vol. 3C "Architectural State Before a VM Exit" (28.1).
+    state_.activity = x86::ActivityState::ACTIVE;
+    if (engine().shadow() != Shadow::None) engine().set_shadow(Shadow::None);
+    event.resume_flag = event.resume_flag || parts_.guest.resume_flag();
     for (;;) {
         delivering_ = event;
         const DeliveryResult result = deliver_event(engine().edit_state(), parts_.mmu, event);
         switch (result.kind) {
             case DeliveryResult::Kind::Delivered:
                 delivering_.reset();
-                state_.activity = x86::ActivityState::ACTIVE;
+                parts_.guest.set_resume_flag(false);
                 engine().add_cycles(TransitionCosts::kEventDelivery);
                 return Next::Run;
             case DeliveryResult::Kind::MmuExit:
                 return exit_for_mmu(result.mmu);
             case DeliveryResult::Kind::TaskGate:
+                save_resume_flag_of(event);
                 return exit_with(
                     ExitReason::TASK_SWITCH,
                     x86::TaskSwitchQualification{result.task, x86::TaskSwitchSource::IDT_TASK_GATE}.encode());
@@ -125,6 +129,11 @@ Next NonRoot::on_nested_fault(Event& event, const DeliveryResult& result) {
 }
 
 Next NonRoot::exit_for_mmu(const MmuFault& fault) {
+    if (delivering_) {
+        save_resume_flag_of(*delivering_);
+    } else {
+        exit_.resume_flag = ResumeFlag::Set;
+    }
     exit_.guest_physical = fault.gpa.value();
     if (fault.kind == MmuFault::Kind::EptMisconfiguration) return exit_with(ExitReason::EPT_MISCONFIGURATION);
     uint64_t qualification = fault.qualification;

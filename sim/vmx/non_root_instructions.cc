@@ -143,7 +143,7 @@ struct InstructionRules {
         r[I::CLTS] = never(Guard::Cpl0, &N::clts);
         r[I::LMSW] = never(Guard::Cpl0, &N::lmsw);
         r[I::SMSW] = never(Guard::Umip, &N::smsw);
-        r[I::MOV_TO_DR] = r[I::MOV_FROM_DR] = never(Guard::Cpl0, &N::mov_dr);
+        r[I::MOV_TO_DR] = r[I::MOV_FROM_DR] = never(Guard::None, &N::mov_dr);
         r[I::IN] = r[I::OUT] = r[I::INS] = r[I::OUTS] = never(Guard::None, &N::io);
         r[I::INT_N] = r[I::INT3] = r[I::INTO] = r[I::INT1] = never(Guard::None, &N::software_event);
         r[I::SGDT] = r[I::SIDT] = table(Guard::Umip, ExitReason::GDTR_IDTR_ACCESS);
@@ -216,6 +216,11 @@ uint64_t NonRoot::next_rip(unsigned length) const {
 // The instruction has been carried out here: RIP moves on, a shadow ends, TF traps.
 void NonRoot::complete(const StoppedInstruction& instruction) {
     engine().set_rip(next_rip(instruction.length));
+    end_iteration();
+}
+
+// Of a REP instruction: each is traced and interrupted like an instruction of its own.
+void NonRoot::end_iteration() {
     if (engine().shadow() != Shadow::None) engine().set_shadow(Shadow::None);
     retire();
 }
@@ -305,12 +310,21 @@ Next NonRoot::iret(const StoppedInstruction& instruction) {
     const CpuResult result = sim::iret(engine().edit_state(), parts_.mmu, instruction.operand_size);
     if (result.done()) {
         engine().retire(TransitionCosts::kEmulatedInstruction);
+        keep_resume_flag();
         iret_unblocked_nmi_ = false;
         return Next::Run;
     }
     const Next next = finish(instruction, result);
     iret_unblocked_nmi_ = false;
     return next;
+}
+
+// Of what IRET has popped.
+void NonRoot::keep_resume_flag() {
+    const uint64_t flags = engine().rflags();
+    if ((flags & x86::rflags::RF) == 0) return;
+    engine().edit_state().set_rflags(flags & ~x86::rflags::RF);
+    parts_.guest.set_resume_flag(true);
 }
 
 Next NonRoot::invlpg(const StoppedInstruction& instruction) {

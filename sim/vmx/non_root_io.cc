@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // IN, OUT, INS, OUTS. SDM Vol. 3C "I/O-Bitmap Addresses" (25.6.4), "Exit qualification" table 28-5.
-// A port that does not exit has no device behind it: reads give ones, writes are lost.
+// A port that does not exit has no device behind it: reads give ones, writes are lost. INS and OUTS move that
+// through the guest's memory, faults and all, an iteration at a time.
 #include <array>
 
 #include "isa/x86/exit_qualification.h"
@@ -87,7 +88,12 @@ Next NonRoot::string_io(const StoppedInstruction& instruction) {
     }
     const uint64_t count = read_gpr(Gpr::RCX, instruction.memory.address_bytes) - 1;
     write_gpr(Gpr::RCX, instruction.memory.address_bytes, count);
-    if (count == 0) complete(instruction);
+    if (count == 0) {
+        complete(instruction);
+    } else {
+        end_iteration();
+        parts_.guest.set_resume_flag(true);  // of what comes now. SDM Vol. 3B 18.3.1.1
+    }
     return Next::Run;
 }
 

@@ -184,18 +184,25 @@ Next NonRoot::smsw(const StoppedInstruction& instruction) {
                         write_memory(cpu(), parts_.mmu, instruction, std::as_bytes(std::span(&word, 1))));
 }
 
-// The exit comes before the #DB of DR7.GD. SDM Vol. 3B "Debug Registers DR4 and DR5" (18.2.2).
+// Its exit comes before the #GP for privilege, the #UD of CR4.DE and the #DB of DR7.GD, unlike other exits.
+// SDM Vol. 3C "Instructions That Cause VM Exits Conditionally" (26.1.3).
 Next NonRoot::mov_dr(const StoppedInstruction& instruction) {
     const bool from = instruction.id == Instruction::MOV_FROM_DR;
     const unsigned number = instruction.number;
     RootState& root = parts_.root;
     const bool alias = number == 4 || number == 5;
-    if (number > 7 || (alias && (cpu().cr4() & x86::cr4::DE) != 0)) return raise(x86::Vector::UD);
+    if (number > 7) return raise(x86::Vector::UD);
     if (vmcs_->primary().has(PrimaryControls::MOV_DR_EXITING))
         return exit_for(
             instruction, ExitReason::MOV_DR,
             x86::DrAccessQualification{static_cast<uint8_t>(number), from, instruction.gpr}.encode());
-    if ((root.dr7 & x86::dr7::GD) != 0) return raise(Event::exception(x86::Vector::DB), x86::dr6::BD);
+    if (engine().cpl() != 0) return raise_gp();
+    if (alias && (cpu().cr4() & x86::cr4::DE) != 0) return raise(x86::Vector::UD);
+    if ((root.dr7 & x86::dr7::GD) != 0) {
+        Event detected = Event::exception(x86::Vector::DB);
+        detected.resume_flag = true;
+        return raise(detected, x86::dr6::BD);
+    }
     uint64_t& reg = number < 4 ? root.dr[number] : (number == 4 || number == 6) ? root.dr6 : root.dr7;
     if (from) {
         write_gpr(instruction.gpr, instruction.operand_size, reg);

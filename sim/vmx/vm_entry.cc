@@ -63,6 +63,7 @@ VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
     if (vmcs->launched() == launch)
         return operation_.fail(launch ? VmInstructionError::VMLAUNCH_NON_CLEAR_VMCS
                                       : VmInstructionError::VMRESUME_NON_LAUNCHED_VMCS);
+    if (vmcs->outlived_vmx_operation()) return operation_.fail(VmInstructionError::VMRESUME_AFTER_VMXOFF);
     entry_failure_.reset();
     const CheckGroups groups = groups_to_check(*vmcs);
     if (groups != 0) {
@@ -77,8 +78,11 @@ VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
     }
     engine_->add_cycles(TransitionCosts::kVmEntry);
     if (!load_guest(*vmcs)) return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, 2);
-    if (const uint32_t entry = load_entry_msrs(*vmcs); entry != 0)
+    if (vmcs->get32(F::VM_ENTRY_MSR_LOAD_COUNT) != 0) guest_.save(*vmcs);
+    if (const uint32_t entry = load_entry_msrs(*vmcs); entry != 0) {
+        vmcs->dirty = kAllLive;  // an entry before may have loaded a register that has a field
         return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, entry);
+    }
     if (launch) vmcs->set_launched(true);
     gprs_.enter(gprs);
     leave(*vmcs, non_root_.run(*vmcs));

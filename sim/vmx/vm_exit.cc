@@ -26,7 +26,7 @@ void VmxProcessor::leave(Vmcs& vmcs, const ExitRecord& record) {
     engine_->add_cycles(TransitionCosts::kVmExit);
     if (const uint32_t count = vmcs.get32(F::VM_EXIT_MSR_STORE_COUNT); count != 0) {
         const Hpa area = vmcs.get_address(F::VM_EXIT_MSR_STORE_ADDRESS);
-        if (store_msrs(area, count) != 0) abort(vmcs, kAbortMsrStore);
+        if (store_msrs(area, count) != 0) return abort(vmcs, kAbortMsrStore);
     }
     load_host(vmcs);
 }
@@ -62,7 +62,7 @@ void VmxProcessor::save_guest(Vmcs& vmcs, const ExitRecord& record) {
         vmcs.stale &= ~live_bit(LiveField::EFER);
         vmcs.dirty |= live_bit(LiveField::EFER);
     }
-    if (record.resume_flag) GuestState::write(vmcs, LiveField::RFLAGS, engine_->rflags() | x86::rflags::RF);
+    if (record.resume_flag != ResumeFlag::Kept) guest_.set_resume_flag(record.resume_flag == ResumeFlag::Set);
     const NonRegisterState& state = non_root_.state();
     vmcs.set(F::GUEST_ACTIVITY_STATE, static_cast<uint32_t>(state.activity));
     vmcs.set(F::GUEST_PENDING_DEBUG_EXCEPTIONS, state.pending_debug);
@@ -105,21 +105,19 @@ bool VmxProcessor::host_is_loaded(const Vmcs& vmcs) const {
     return host_from_ == &vmcs && vmcs.exit_controls().has(ExitControls::LOAD_IA32_EFER);
 }
 
-// CR0: ET, CD, NW and the reserved bits are not modified.
+// CR0: ET, CD, NW and the reserved bits are not modified. The host is a 64-bit one: VM entry refuses another.
 void VmxProcessor::load_host_registers(const Vmcs& vmcs) {
     constexpr uint64_t kCr0Kept = x86::cr0::ET | x86::cr0::CD | x86::cr0::NW;
     constexpr uint64_t kMode = x86::efer::LMA | x86::efer::LME;
     const ExitControls controls = vmcs.exit_controls();
-    const bool long_mode = controls.has(ExitControls::HOST_ADDRESS_SPACE_SIZE);
     root_.cr0 = (vmcs.get(F::HOST_CR0) & ~kCr0Kept) | (root_.cr0 & kCr0Kept);
     root_.cr3 = vmcs.get(F::HOST_CR3);
-    root_.cr4 = vmcs.get(F::HOST_CR4) | (long_mode ? x86::cr4::PAE : 0);
+    root_.cr4 = vmcs.get(F::HOST_CR4) | x86::cr4::PAE;
     root_.sysenter_cs = vmcs.get(F::HOST_IA32_SYSENTER_CS);
     root_.sysenter_esp = vmcs.get(F::HOST_IA32_SYSENTER_ESP);
     root_.sysenter_eip = vmcs.get(F::HOST_IA32_SYSENTER_EIP);
-    root_.efer = controls.has(ExitControls::LOAD_IA32_EFER)
-                     ? vmcs.get(F::HOST_IA32_EFER)
-                     : (mmu_->paging().efer & ~kMode) | (long_mode ? kMode : 0);
+    root_.efer = controls.has(ExitControls::LOAD_IA32_EFER) ? vmcs.get(F::HOST_IA32_EFER)
+                                                            : mmu_->paging().efer | kMode;
     load_host_segments(vmcs);
     root_.rip = vmcs.get(F::HOST_RIP);
     root_.rsp = vmcs.get(F::HOST_RSP);
@@ -132,17 +130,14 @@ void VmxProcessor::load_host_registers(const Vmcs& vmcs) {
 void VmxProcessor::load_host_segments(const Vmcs& vmcs) {
     constexpr uint32_t kFlat = 0xffffffff;
     constexpr x86::AccessRights kCode64{0xa09b};
-    constexpr x86::AccessRights kCode32{0xc09b};
     constexpr x86::AccessRights kData{0xc093};
     constexpr x86::AccessRights kTss{0x8b};
     constexpr x86::AccessRights kUnusable{x86::AccessRights::kUnusable};
-    const bool long_mode = vmcs.exit_controls().has(ExitControls::HOST_ADDRESS_SPACE_SIZE);
     const auto data = [&](F selector, uint64_t base) -> x86::Segment {
         const uint16_t value = vmcs.get16(selector);
         return {value, base, kFlat, value == 0 ? kUnusable : kData};
     };
-    root_.segment(SegmentRegister::CS) = {vmcs.get16(F::HOST_CS_SELECTOR), 0, kFlat,
-                                          long_mode ? kCode64 : kCode32};
+    root_.segment(SegmentRegister::CS) = {vmcs.get16(F::HOST_CS_SELECTOR), 0, kFlat, kCode64};
     root_.segment(SegmentRegister::SS) = data(F::HOST_SS_SELECTOR, 0);
     root_.segment(SegmentRegister::DS) = data(F::HOST_DS_SELECTOR, 0);
     root_.segment(SegmentRegister::ES) = data(F::HOST_ES_SELECTOR, 0);

@@ -19,6 +19,9 @@ class Vmcs {
     Hpa address() const { return address_; }
     bool launched() const { return launched_; }
     void set_launched(bool value) { launched_ = value; }
+    // VMXOFF and VMXON have come since it was launched: it can no longer be resumed.
+    bool outlived_vmx_operation() const { return outlived_vmx_operation_; }
+    void outlive_vmx_operation() { outlived_vmx_operation_ = launched_; }
 
     // The stored value; of a live field only if it is not stale. No access rules: those are VmxOperation's.
     uint64_t get(x86::VmcsField field) const { return data_[vmcs_slot(field)]; }
@@ -61,6 +64,7 @@ class Vmcs {
     std::array<uint64_t, kVmcsSlots> data_{};
     Hpa address_;
     bool launched_ = false;
+    bool outlived_vmx_operation_ = false;
     CheckGroups unchecked_ = kAllCheckGroups;
     x86::SecondaryControls checked_with_{};
 };

@@ -26,6 +26,11 @@ class VmcsStore {
     // in its region.
     void clear(Hpa region);
 
+    // VMXOFF: VMCSs stay active, but those that are launched cannot be resumed any more.
+    void outlive_vmx_operation() {
+        for (const auto& [region, vmcs] : active_) vmcs->outlive_vmx_operation();
+    }
+
     // The first four bytes of a region: revision identifier, and bit 31, the shadow-VMCS indicator.
     uint32_t header(Hpa region) const;
     // The VMX-abort indicator, bytes 7:4.

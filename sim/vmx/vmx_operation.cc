@@ -57,6 +57,7 @@ VmxStatus VmxOperation::vmxon(Hpa region) {
 VmxStatus VmxOperation::vmxoff() {
     if (const auto status = check_in_operation(); !status.ok()) return status;
     if (current_ != nullptr) save(*current_);
+    store_.outlive_vmx_operation();
     on_ = false;
     current_ = nullptr;
     return VmxStatus::succeed();

@@ -18,7 +18,12 @@ set(VTLESS_CONFORMANCE_GUESTS
   cr0_shadow
   cr4_hides_vmxe
   cr8
+  debug_register_aliases
+  debug_register_guard
   debug_registers
+  debug_registers_at_cpl3
+  descriptor_table_operands
+  descriptor_table_operands_16
   device_not_available
   double_fault
   efer
@@ -126,6 +131,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   resume_flag
   segment_limit
   set_rbx
+  shadow_of_an_emulated_instruction
   single_step
   single_step_through_exits
   smap
@@ -141,6 +147,9 @@ set(VTLESS_CONFORMANCE_GUESTS
   sysenter_32
   sysenter_64
   task_gate
+  task_gate_for_a_fault
+  task_switch_by_call
+  task_switch_by_iret
   task_switch_by_jump
   triple_fault
   undefined_and_divide

@@ -65,15 +65,19 @@ template <class Hw>
 
 }  // namespace inject_detail
 
-// Before each VM entry. Costs nothing when no event waits and no window is asked for. The processor clears
-// the valid bit of the injected event itself.
+// Before each VM entry. Without an event or a window all it does is to end the shadow of an instruction that
+// was emulated, which the processor would not. The processor clears the valid bit of the injected event
+// itself.
 template <class Hw>
 void prepare_entry(Core<Hw>& core) {
     using P = x86::PrimaryControls;
     constexpr uint32_t kWindows = P::INTERRUPT_WINDOW_EXITING | P::NMI_WINDOW_EXITING;
     core.injected.info.raw = 0;
-    if (!core.events.empty() || (core.controls.primary.raw & kWindows) != 0)
+    if (!core.events.empty() || (core.controls.primary.raw & kWindows) != 0) {
         inject_detail::prepare_events(core);
+    } else if (core.emulated) {
+        (void)inject_detail::interruptibility(core);
+    }
     core.emulated = false;
 }
 

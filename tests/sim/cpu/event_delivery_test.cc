@@ -201,19 +201,47 @@ TEST(EventDelivery64, PageFaultOfTheStackIsNestedWithItsAddress) {
     const DeliveryResult result = deliver_event(machine.cpu, machine.mmu, Event::external_interrupt(kIrq));
     EXPECT_EQ(result.kind, Kind::Fault);
     EXPECT_EQ(result.nested, Event::exception(Vector::PF, x86::page_fault::WR));
-    EXPECT_EQ(result.cr2, Machine::kHole + 0x100 - 40);
+    EXPECT_EQ(result.cr2, Machine::kHole + 0x100 - 8);  // the first push, not the lowest
     EXPECT_EQ(machine.rsp(), Machine::kStack);
 }
 
 TEST(EventDelivery64, StackThatCrossesIntoAnAbsentPageIsLeftAlone) {
     Machine machine(Mode::Long64);
     machine.gate(13, kInterruptGate32, sel::kCode64, kHandler);
-    // The frame's upper part lies in the hole, its lower part in memory below.
+    // The frame's upper part lies in the hole, its lower part in memory below: SS is pushed first.
     machine.cpu.set_gpr(Gpr::RSP, Machine::kHole + 0x10);
     const DeliveryResult result = deliver_event(machine.cpu, machine.mmu, Event::exception(Vector::GP, 0));
     EXPECT_EQ(result.kind, Kind::Fault);
-    EXPECT_EQ(result.cr2, Machine::kHole);
+    EXPECT_EQ(result.cr2, Machine::kHole + 8);
     EXPECT_EQ(machine.peek<uint64_t>(Machine::kHole - 8), 0u);
+}
+
+TEST(EventDelivery64, ThePushThatReachesAnAbsentPageIsTheOneReported) {
+    Machine machine(Mode::Long64);
+    machine.gate(13, kInterruptGate32, sel::kCode64, kHandler);
+    // SS and RSP fit above the hole; RFLAGS is the first word below.
+    constexpr uint64_t kEnd = Machine::kHole + (2 << 20);
+    machine.cpu.set_gpr(Gpr::RSP, kEnd + 0x10);
+    const DeliveryResult result = deliver_event(machine.cpu, machine.mmu, Event::exception(Vector::GP, 0));
+    EXPECT_EQ(result.kind, Kind::Fault);
+    EXPECT_EQ(result.cr2, kEnd - 8);
+    EXPECT_EQ(machine.rsp(), kEnd + 0x10);
+}
+
+TEST(EventDelivery64, RfIsSavedForFaultsAndWhereTheEventSaysSo) {
+    const auto saved = [](Event event, bool resume_flag) {
+        Machine machine(Mode::Long64);
+        machine.gate(event.vector, kInterruptGate32, sel::kCode64, kHandler);
+        event.resume_flag = resume_flag;
+        EXPECT_EQ(deliver_event(machine.cpu, machine.mmu, event).kind, Kind::Delivered);
+        EXPECT_EQ(machine.cpu.rflags() & rf::RF, 0u);
+        return (machine.peek<uint64_t>(machine.rsp() + 16) & rf::RF) != 0;
+    };
+    EXPECT_TRUE(saved(Event::exception(Vector::UD), false));
+    EXPECT_FALSE(saved(Event::exception(Vector::DB), false));
+    EXPECT_TRUE(saved(Event::exception(Vector::DB), true));
+    EXPECT_FALSE(saved(Event::external_interrupt(kIrq), false));
+    EXPECT_TRUE(saved(Event::external_interrupt(kIrq), true));
 }
 
 TEST(EventDelivery64, EptViolationOfTheIdtIsAnExit) {
@@ -287,6 +315,7 @@ TEST(EventDelivery32, SmallStackSegmentMovesSpOnly) {
 TEST(EventDelivery32, TaskGateIsLeftToTheCaller) {
     Machine machine(Mode::Protected32, 3);
     machine.gate(8, kTaskGate, sel::kFree, 0);
+    machine.descriptor(sel::kFree, Machine::kTss2, 0x67, 0x89);
     const auto before = image_of(machine);
     const DeliveryResult result = deliver_event(machine.cpu, machine.mmu, Event::exception(Vector::DF, 0));
     EXPECT_EQ(result.kind, Kind::TaskGate);
@@ -294,6 +323,33 @@ TEST(EventDelivery32, TaskGateIsLeftToTheCaller) {
     EXPECT_EQ(image_of(machine), before);
     machine.gate(8, 0x05, sel::kFree, 0);
     expect_fault(machine, Event::exception(Vector::DF, 0), Event::exception(Vector::NP, 8 * 8 + 3));
+}
+
+TEST(EventDelivery32, ATaskThatCannotBeSwitchedToIsAFaultThatNamesIt) {
+    struct Row {
+        const char* what;
+        uint16_t selector;
+        uint32_t limit, access;
+        Vector vector;
+        uint32_t error;
+    };
+    constexpr uint32_t kExt = 1;
+    const Row rows[] = {{"busy", sel::kFree, 0x67, 0x8b, Vector::GP, sel::kFree | kExt},
+                        {"no TSS", sel::kFree, 0x67, 0x82, Vector::GP, sel::kFree | kExt},
+                        {"in the LDT", sel::kFree | 4, 0x67, 0x89, Vector::GP, sel::kFree | 4 | kExt},
+                        {"beyond the GDT", 0x100, 0x67, 0x89, Vector::GP, 0x100 | kExt},
+                        {"not present", sel::kFree, 0x67, 0x09, Vector::NP, sel::kFree | kExt},
+                        {"too small", sel::kFree, 0x66, 0x89, Vector::TS, sel::kFree | kExt},
+                        {"too small for 16 bits", sel::kFree, 0x2a, 0x81, Vector::TS, sel::kFree | kExt}};
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.what);
+        Machine machine(Mode::Protected32);
+        machine.gate(kIrq, kTaskGate, row.selector, 0);
+        machine.descriptor(sel::kFree, Machine::kTss2, row.limit, row.access);
+        expect_fault(machine, Event::external_interrupt(kIrq), Event::exception(row.vector, row.error));
+        const auto software = Event::software(EventType::SOFTWARE_INTERRUPT, kIrq, 2);
+        expect_fault(machine, software, Event::exception(row.vector, row.error & ~kExt));
+    }
 }
 
 TEST(EventDelivery32, FaultsOfTheInnerStack) {

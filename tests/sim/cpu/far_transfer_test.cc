@@ -126,6 +126,9 @@ TEST(FarTransfer, TasksAreLeftToTheCallerOnceTheyAreValid) {
     EXPECT_EQ(result.kind, Kind::TaskSwitch);
     EXPECT_EQ(result.task, sel::kFree);
     EXPECT_EQ(machine.cpu.rip(), Machine::kCode);
+    machine.descriptor(sel::kFree, Machine::kTss2, 0x66, 0x89);
+    EXPECT_EQ(call(machine, to(0x80)).event, Event::exception(Vector::TS, sel::kFree));
+    EXPECT_EQ(jmp(machine, to(sel::kFree)).event, Event::exception(Vector::TS, sel::kFree));
 }
 
 TEST(FarTransfer, FaultsNameTheSelectorThatFailed) {

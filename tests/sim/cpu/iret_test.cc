@@ -118,14 +118,31 @@ TEST(Iret, RealModeLoadsAllFlagsOfTheOperandSize) {
 TEST(Iret, NestedTaskIsLeftToTheTaskSwitchOrRefusedInIa32eMode) {
     Machine machine(Mode::Protected32);
     machine.cpu.set_rflags(2 | rf::NT);
-    machine.poke<uint16_t>(Machine::kTss, 0x68);
+    machine.poke<uint16_t>(Machine::kTss, sel::kFree);
+    machine.descriptor(sel::kFree, Machine::kTss2, 0x67, 0x8b);
     const CpuResult result = iret(machine.cpu, machine.mmu, 4);
     EXPECT_EQ(result.kind, CpuResult::Kind::TaskSwitch);
-    EXPECT_EQ(result.task, 0x68);
+    EXPECT_EQ(result.task, sel::kFree);
     EXPECT_EQ(machine.rsp(), Machine::kStack);
     Machine wide(Mode::Long64);
     wide.cpu.set_rflags(2 | rf::NT);
     EXPECT_EQ(iret(wide.cpu, wide.mmu, 8).event, Event::exception(Vector::GP, 0));
+}
+
+TEST(Iret, OnlyABusyTaskIsReturnedTo) {
+    const auto fault_of = [](uint16_t link, uint32_t limit, uint32_t access) {
+        Machine machine(Mode::Protected32);
+        machine.cpu.set_rflags(2 | rf::NT);
+        machine.poke<uint16_t>(Machine::kTss, link);
+        machine.descriptor(sel::kFree, Machine::kTss2, limit, access);
+        return iret(machine.cpu, machine.mmu, 4).event;
+    };
+    EXPECT_EQ(fault_of(sel::kFree, 0x67, 0x89), Event::exception(Vector::TS, sel::kFree));
+    EXPECT_EQ(fault_of(sel::kCode32, 0x67, 0x8b), Event::exception(Vector::TS, sel::kCode32));
+    EXPECT_EQ(fault_of(0x100, 0x67, 0x8b), Event::exception(Vector::TS, 0x100));
+    EXPECT_EQ(fault_of(sel::kFree | 4, 0x67, 0x8b), Event::exception(Vector::TS, sel::kFree | 4));
+    EXPECT_EQ(fault_of(sel::kFree, 0x66, 0x8b), Event::exception(Vector::TS, sel::kFree));
+    EXPECT_EQ(fault_of(sel::kFree, 0x67, 0x0b), Event::exception(Vector::NP, sel::kFree));
 }
 
 TEST(Iret, FramesThatAreRefusedChangeNothing) {

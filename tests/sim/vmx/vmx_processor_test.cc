@@ -95,6 +95,31 @@ TEST_F(VmxProcessorTest, LaunchStateErrorsAre4And5) {
     EXPECT_EQ(read(F::VM_INSTRUCTION_ERROR), 4);
 }
 
+TEST_F(VmxProcessorTest, ALaunchDoesNotOutliveVmxOperation) {
+    code({0x0f, 0xa2, 0x0f, 0xa2});
+    ASSERT_EQ(run(), Reason::CPUID);
+    Hpa vmxon;
+    ASSERT_TRUE(memory.allocate_frame(vmxon));
+    put_host<uint32_t>(vmxon, capability::kRevision);
+    ASSERT_TRUE(hw->vmxoff().ok());
+    ASSERT_TRUE(hw->vmxon(vmxon).ok());
+    ASSERT_TRUE(hw->vmptrld(vmcs).ok());
+    EXPECT_EQ(hw->vmresume(gprs), VmxStatus::fail_valid(VmInstructionError::VMRESUME_AFTER_VMXOFF));
+    EXPECT_EQ(hw->vmlaunch(gprs), VmxStatus::fail_valid(VmInstructionError::VMLAUNCH_NON_CLEAR_VMCS));
+    ASSERT_TRUE(hw->vmclear(vmcs).ok());
+    ASSERT_TRUE(hw->vmptrld(vmcs).ok());
+    launched = false;
+    ASSERT_EQ(skip(), Reason::CPUID);
+    EXPECT_EQ(read(F::GUEST_RIP), kCode + 2);
+}
+
+// Root operation is a 64-bit host's, as that of silicon in IA-32e mode.
+TEST_F(VmxProcessorTest, A32BitHostIsRefused) {
+    const uint64_t controls = read(F::VM_EXIT_CONTROLS);
+    write(F::VM_EXIT_CONTROLS, controls & ~uint64_t{x86::ExitControls::HOST_ADDRESS_SPACE_SIZE});
+    EXPECT_EQ(hw->vmlaunch(gprs), VmxStatus::fail_valid(VmInstructionError::ENTRY_INVALID_HOST_STATE));
+}
+
 TEST_F(VmxProcessorTest, ControlAndHostFailuresAreErrors7And8) {
     write(F::CR3_TARGET_COUNT, 5);
     EXPECT_EQ(hw->vmlaunch(gprs), VmxStatus::fail_valid(VmInstructionError::ENTRY_INVALID_CONTROL_FIELDS));

@@ -132,6 +132,17 @@ TEST(VmxInject, FullQueueRefusesAnException) {
     EXPECT_EQ(refused.error().code, VCpuErrc::ResourceBusy);
 }
 
+TEST(VmxInject, TheShadowOfAnEmulatedInstructionEndsWithoutAnyEventToo) {
+    Machine machine;
+    uint64_t& state = machine.field(VmcsField::GUEST_INTERRUPTIBILITY_STATE);
+    state = blocking::BLOCKING_BY_MOV_SS | blocking::BLOCKING_BY_NMI;
+    machine.run_exit(ExitReason::EXTERNAL_INTERRUPT);
+    machine.run_exit(ExitReason::CPUID);
+    EXPECT_EQ(state, blocking::BLOCKING_BY_MOV_SS | blocking::BLOCKING_BY_NMI);
+    machine.run_exit(ExitReason::EXTERNAL_INTERRUPT);
+    EXPECT_EQ(state, blocking::BLOCKING_BY_NMI);
+}
+
 // STI; HLT; CLI: the interrupt must be taken right after HLT.
 TEST(VmxInject, ShadowOfStiEndsWithTheEmulatedInstruction) {
     Machine machine;

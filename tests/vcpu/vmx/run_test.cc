@@ -187,11 +187,11 @@ Cost cost_of_cpuid(const SetupConfig& config) {
     return {machine.hw.vmreads, machine.hw.vmwrites, FakeHw::Gprs::gets, FakeHw::Gprs::sets};
 }
 
-TEST(VmxRun, CpuidExitTouchesReasonLengthRipAndFlagsOnly) {
-    EXPECT_EQ(cost_of_cpuid({}), (Cost{4, 1, 2, 4}));
+TEST(VmxRun, CpuidExitTouchesReasonLengthRipFlagsAndShadowOnly) {
+    EXPECT_EQ(cost_of_cpuid({}), (Cost{5, 1, 2, 4}));
     SetupConfig config;
     config.emulate_single_step = false;
-    EXPECT_EQ(cost_of_cpuid(config), (Cost{3, 1, 2, 4}));
+    EXPECT_EQ(cost_of_cpuid(config), (Cost{4, 1, 2, 4}));
 }
 
 TEST(VmxRun, ReentersHandledExitsUpToTheBound) {
