@@ -31,13 +31,83 @@ Shadow shadow_after(std::span<const std::byte> instruction, unsigned id) {
     return Shadow::None;
 }
 
-// JMP, Jcc, LOOP and JCXZ with an 8-bit displacement over just themselves.
-bool branches_to_itself(std::span<const std::byte> instruction) {
-    if (instruction.size() < 2) return false;
-    const auto opcode = std::to_integer<unsigned>(instruction[instruction.size() - 2]);
-    const auto displacement = std::to_integer<int>(instruction.back());
-    const bool branch = opcode == 0xeb || (opcode & 0xf0) == 0x70 || (opcode & 0xfc) == 0xe0;
-    return branch && static_cast<size_t>(256 - displacement) == instruction.size();
+// The place of the first byte that is no prefix of a CALL.
+size_t opcode_of(std::span<const std::byte> instruction) {
+    size_t at = 0;
+    for (; at + 1 < instruction.size(); ++at) {
+        const auto byte = std::to_integer<unsigned>(instruction[at]);
+        if (byte != 0x66 && byte != 0x67 && (byte & 0xf0) != 0x40) break;
+    }
+    return at;
+}
+
+// Whether what runs after the instruction may be the same one. For branches that store nothing yes will do,
+// whatever their target is: they cannot be cut short.
+bool may_branch_to_itself(std::span<const std::byte> instruction, unsigned id) {
+    switch (id) {
+        case X86_INS_CALL: {
+            if (instruction[opcode_of(instruction)] != std::byte{0xe8}) return true;
+            const std::byte low = instruction[opcode_of(instruction) + 1];  // of a displacement of -1 to -15
+            return instruction.back() == std::byte{0xff} &&
+                   static_cast<size_t>(256 - std::to_integer<int>(low)) == instruction.size();
+        }
+        case X86_INS_JAE:
+        case X86_INS_JA:
+        case X86_INS_JBE:
+        case X86_INS_JB:
+        case X86_INS_JCXZ:
+        case X86_INS_JECXZ:
+        case X86_INS_JRCXZ:
+        case X86_INS_JE:
+        case X86_INS_JGE:
+        case X86_INS_JG:
+        case X86_INS_JLE:
+        case X86_INS_JL:
+        case X86_INS_JMP:
+        case X86_INS_JNE:
+        case X86_INS_JNO:
+        case X86_INS_JNP:
+        case X86_INS_JNS:
+        case X86_INS_JO:
+        case X86_INS_JP:
+        case X86_INS_JS:
+        case X86_INS_LOOP:
+        case X86_INS_LOOPE:
+        case X86_INS_LOOPNE:
+        case X86_INS_LJMP:
+        case X86_INS_LCALL:
+        case X86_INS_RET:
+        case X86_INS_RETF:
+        case X86_INS_RETFQ:
+        case X86_INS_INVALID:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// Bytes that a string instruction stores each time.
+uint8_t stored_width(unsigned id) {
+    switch (id) {
+        case X86_INS_STOSB:
+        case X86_INS_MOVSB:
+            return 1;
+        case X86_INS_STOSW:
+        case X86_INS_MOVSW:
+            return 2;
+        case X86_INS_STOSD:
+        case X86_INS_MOVSD:
+            return 4;
+        case X86_INS_STOSQ:
+        case X86_INS_MOVSQ:
+            return 8;
+        default:
+            return 0;
+    }
+}
+
+bool copies(unsigned id) {
+    return id == X86_INS_MOVSB || id == X86_INS_MOVSW || id == X86_INS_MOVSD || id == X86_INS_MOVSQ;
 }
 
 bool compares(unsigned id) {
@@ -100,7 +170,7 @@ CodeMap::~CodeMap() {
     }
 }
 
-const CodeBlock& CodeMap::add(Hpa at, CodeSize mode, std::span<const std::byte> bytes) {
+const CodeBlock& CodeMap::add(Hpa at, CodeSize mode, std::span<const std::byte> bytes, size_t instructions) {
     const auto size = static_cast<uint32_t>(bytes.size());
     const auto [place, fresh] = blocks_.try_emplace(key(at, size));
     if (fresh) keys_by_frame_[at.frame_number()].push_back(place->first);
@@ -108,13 +178,15 @@ const CodeBlock& CodeMap::add(Hpa at, CodeSize mode, std::span<const std::byte> 
     if (!block) block = std::make_unique<CodeBlock>();
     block->size = size;
     block->mode = mode;
-    decode(*block, bytes);
+    decode(*block, bytes, instructions == 1);
+    block->exact = block->count() == instructions;
     return *block;
 }
 
-// Bytes that Capstone cannot decode count as one instruction: the translator ends a block at an undefined
-// opcode, so they are the last.
-void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
+// Bytes that Capstone cannot decode count as one instruction: mostly the translator ends a block at an
+// undefined opcode, so they are the last. It runs some that are undefined (a VEX prefix before what has no
+// such form); a block with more behind them is not exact.
+void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool one) {
     block.offsets.clear();
     block.stopped_offset = CodeBlock::kNoOffset;
     block.costs.clear();
@@ -128,8 +200,9 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
     uint64_t address = 0;
     while (left != 0) {
         const size_t offset = bytes.size() - left;
-        const bool decoded = cs_disasm_iter(disassemblers_[mode], &code, &left, &address, scratch_[mode]);
-        const size_t length = decoded ? bytes.size() - left - offset : left;
+        bool decoded = cs_disasm_iter(disassemblers_[mode], &code, &left, &address, scratch_[mode]);
+        if (one && left != 0) decoded = false;
+        const size_t length = (decoded ? bytes.size() - left : bytes.size()) - offset;
         const auto instruction = bytes.subspan(offset, length);
         const unsigned id = decoded ? scratch_[mode]->id : unsigned{X86_INS_INVALID};
         const uint16_t cost = costs_.of(id);
@@ -137,12 +210,13 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes) {
         block.costs.push_back(cost);
         block.cycles += cost;
         block.shadow_at_end = shadow_after(instruction, id);
-        block.ends_in_loop = branches_to_itself(instruction);
+        block.ends_in_loop = may_branch_to_itself(instruction, id);
         block.repeats = is_repeated(instruction, id);
         if (block.repeats)
             block.count_bytes = decode_stopped_instruction(instruction, block.mode).memory.address_bytes;
         if (needs_hook(decode_stopped_instruction(instruction, block.mode).id)) block.needs_hooks = true;
-        block.may_end_early = block.repeats && compares(id);
+        block.repeat_width = block.repeats ? stored_width(id) : uint8_t{0};
+        block.repeat_moves = block.repeats && copies(id);
         if (!decoded) break;
     }
 }

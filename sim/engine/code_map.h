@@ -29,12 +29,14 @@ struct CodeBlock {
     uint32_t cycles = 0;  // of the whole block
     CodeSize mode = CodeSize::Bits16;
     Shadow shadow_at_end = Shadow::None;
+    bool exact = true;              // offsets are the translator's: else only its size is known
     bool needs_hooks = false;       // holds an instruction that the engine must stop before
     bool repeats = false;           // its last instruction is a REP string instruction,
     uint8_t count_bytes = 0;        // which counts in this many bytes of RCX
-    bool ends_in_loop = false;      // its last instruction branches to itself
+    bool ends_in_loop = false;      // its last instruction may branch to itself
     mutable bool restarts = false;  // a block was cut short here once, by a store to its own code
-    bool may_end_early = false;     // and ends by ZF as well
+    uint8_t repeat_width = 0;       // and stores this many bytes each time,
+    bool repeat_moves = false;      // from memory
     std::vector<uint16_t> offsets;
     std::vector<uint16_t> costs;
 
@@ -55,8 +57,8 @@ class CodeMap {
     CodeMap(const CodeMap&) = delete;
     CodeMap& operator=(const CodeMap&) = delete;
 
-    // Decodes a block; replaces what was known of the same place, size and mode.
-    const CodeBlock& add(Hpa at, CodeSize mode, std::span<const std::byte> bytes);
+    // Decodes a block of so many instructions; replaces what was known of the same place, size and mode.
+    const CodeBlock& add(Hpa at, CodeSize mode, std::span<const std::byte> bytes, size_t instructions);
     const CodeBlock* find(Hpa at, uint32_t size, CodeSize mode) const;
     // The block whatever its mode, or nullptr when there is none or more than one.
     const CodeBlock* find_unique(Hpa at, uint32_t size) const;
@@ -70,7 +72,7 @@ class CodeMap {
     using Modes = std::array<std::unique_ptr<CodeBlock>, 3>;
 
     static uint64_t key(Hpa at, uint32_t size) { return at.value() << 16 | (size & 0xffff); }
-    void decode(CodeBlock& block, std::span<const std::byte> bytes);
+    void decode(CodeBlock& block, std::span<const std::byte> bytes, bool one);
 
     std::unordered_map<uint64_t, Modes> blocks_;
     std::unordered_map<uint64_t, std::vector<uint64_t>> keys_by_frame_;

@@ -28,7 +28,7 @@ struct EngineHooks {
     }
     static void block(uc_engine*, uint64_t pc, uint32_t size, void* self) { engine(self).on_block(pc, size); }
     static void new_block(uc_engine*, uc_tb* block, uc_tb*, void* self) {
-        engine(self).on_new_block(block->pc, block->size);
+        engine(self).on_new_block(block->pc, block->size, block->icount);
     }
     static void intercept(uc_engine*, uint32_t number, void* self) { engine(self).on_intercept(number); }
     static void code(uc_engine*, uint64_t pc, uint32_t, void* self) { engine(self).on_code(pc); }
@@ -156,7 +156,6 @@ void Engine::run_until_stop() {
         running_ = false;
         rip_ = state_.rip();
         VTLESS_CHECK(error == UC_ERR_OK || error == UC_ERR_EXCEPTION);
-        if (open_repeat_ != nullptr) settle_repeat(linear_rip());
         if (settle(error == UC_ERR_EXCEPTION)) break;
     }
     if (stepping_) leave_stepping();
@@ -181,7 +180,6 @@ void Engine::prepare_run() {
     system_call_rip_ = kNever;
     before_last_ = before_rip_;
     last_block_ = nullptr;
-    open_repeat_ = nullptr;
     stepped_ = false;
     update_limit();
 }
@@ -246,12 +244,16 @@ void Engine::drop_pending_code() {
 void Engine::drop_code(Hpa page) {
     if (!pages_.has_code(page)) return;
     ++generation_;
-    const uint64_t alias = kAliasWindow + page.page().value();
-    running_ = true;  // the fill hook is asked for the alias
-    unicorn_->drop_code(alias, alias + HostMemory::kFrameSize);
-    running_ = false;
+    drop_translations(page.page(), HostMemory::kFrameSize);
     pages_.set_code(page, false);
     code_.drop_page(page);
+}
+
+// Unicorn finds blocks by a linear address of theirs, and asks the fill hook where that is. The guest's own
+// would not do: its page may have left Unicorn's TLB, and a walk now could change what the guest sees.
+void Engine::drop_translations(Hpa first, uint64_t bytes) {
+    const uint64_t alias = kAliasWindow + first.value();
+    unicorn_->drop_code(alias, alias + bytes);
 }
 
 }  // namespace vtless::sim

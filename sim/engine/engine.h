@@ -139,6 +139,7 @@ class Engine {
     void sync_translation();
     void flush_tlb();
     void drop_code(Hpa page);
+    void drop_translations(Hpa first, uint64_t bytes);
     void drop_pending_code();
     void update_limit();
     void shuffle_tlb();
@@ -197,20 +198,28 @@ class Engine {
     }
     void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
     bool resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
-    bool continues_repeat(const BlockSlot& slot) const;
-    bool repeat_count_is_zero(const CodeBlock& block) const;
-    void settle_repeat(uint64_t pc);
-    bool cut_last_block_short(const BlockSlot& slot) const;
     bool interruptible() const;
-    void on_new_block(uint64_t pc, uint32_t size);
+    void on_new_block(uint64_t pc, uint32_t size, unsigned instructions);
     void mark_code(Hpa at);
-    void hook_instructions(uint64_t pc, const CodeBlock& block, std::span<const std::byte> bytes);
+    bool hook_instructions(uint64_t pc, const CodeBlock& block, std::span<const std::byte> bytes);
     void on_code(uint64_t pc);
     void on_system_call(Instruction id);
     void on_intercept(uint32_t number);
     int on_time_stamp(bool with_aux);
     void halt(Event event);
     Access access_for(AccessType type) const;
+
+    // restarts.cc
+    bool cut_last_block_short(const BlockSlot& slot) const;
+    bool continues_repeat(const BlockSlot& slot) const;
+    static constexpr uint64_t low_bytes(uint64_t count) {
+        return count >= 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * count) - 1;
+    }
+    uint64_t repeat_count(const CodeBlock& block) const;
+    bool repeat_is_paid(const CodeBlock& block) const;
+    bool first_iteration_starts_again(const CodeBlock& block) const;
+    uint64_t peek(uint64_t linear, uint64_t width) const;
+
     CodeSize current_mode() const;
 
     HostMemory* memory_;
@@ -237,10 +246,10 @@ class Engine {
     uint64_t fault_page_ = 0;
     RefusedStore refused_store_ = RefusedStore::None;
     Hpa refused_page_;
-    uint64_t implicit_grant_ = kNever;  // linear page that one instruction may read as supervisor
-    std::vector<std::pair<uint64_t, uint64_t>> retranslate_;  // linear ranges, for Event::NewHooks
-    bool flush_code_ = false;                                 // all of it, for Event::NewHooks
-    std::vector<uint64_t> pending_drops_;                     // host-physical pages
+    uint64_t implicit_grant_ = kNever;     // linear page that one instruction may read as supervisor
+    std::vector<uint64_t> retranslate_;    // host-physical addresses of blocks, for Event::NewHooks
+    bool flush_code_ = false;              // all of it, for Event::NewHooks
+    std::vector<uint64_t> pending_drops_;  // host-physical pages
 
     uint64_t cycles_ = 0;
     uint64_t instructions_ = 0;
@@ -251,8 +260,7 @@ class Engine {
     const CodeBlock* before_last_ = nullptr;
     const CodeBlock* before_rip_ = nullptr;  // the block that ended right before RIP, if one did
     Shadow given_shadow_ = Shadow::None;
-    const CodeBlock* open_repeat_ = nullptr;  // its last entry may have been the empty one
-    uint64_t open_repeat_pc_ = 0;
+    uint64_t repeat_count_ = 0;  // when the block of a REP instruction was entered last
 
     bool want_interruptible_ = false;
     std::atomic<bool> exit_requested_ = false;
@@ -260,6 +268,7 @@ class Engine {
     bool guest_tf_ = false;
     bool stepped_ = false;  // since the last start one instruction has begun
     bool stop_after_step_ = false;
+    bool step_one_ = false;          // the block's instructions are not known
     bool flush_after_step_ = false;  // a permission was lent for one instruction
     OptionalStops optional_stops_;
     uint64_t tsc_offset_ = 0;

@@ -41,16 +41,17 @@ Access Engine::access_for(AccessType type) const {
 
 bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions) {
     stop_.access = type;
-    if (!running_) {
-        physical = va;
-        permissions = UC_PROT_ALL;
-        return va != (kRefusedAddress & ~kPageMask);
-    }
     if (va - kAliasWindow < memory_->size()) {
         physical = va - kAliasWindow;
         permissions = UC_PROT_READ | UC_PROT_EXEC;
         return true;
     }
+    if (state_.image() == nullptr) {  // the self-probe, before there is a guest
+        physical = va;
+        permissions = UC_PROT_ALL;
+        return va != (kRefusedAddress & ~kPageMask);
+    }
+    VTLESS_CHECK(running_);
     const Access access = va == implicit_grant_ ? Access::implicit_supervisor(type) : access_for(type);
     Translation page;
     if (const MmuFault fault = mmu_->translate(Gva(va), access, page)) {
@@ -100,8 +101,7 @@ int Engine::page_permissions(const Translation& page, AccessType type) {
 
 // -------------------------------------------------------------------------------------------- accounting
 
-// False where Unicorn still holds a block that was dropped: that has been seen when code of a page rewrites
-// itself and the host writes there as well.
+// False if the map lacks the block: then all code is translated again.
 bool Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
     Translation page;
     const bool mapped = !mmu_->translate(Gva(pc), access_for(AccessType::Fetch), page);
@@ -122,53 +122,9 @@ bool Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
     slot.code_version = code_.version();
     slot.block = block;
     slot.count = block->count();
-    const bool look_closer = (block->repeats && block->count() == 1) || block->restarts;
+    const bool look_closer = (block->repeats && block->count() == 1) || block->restarts || !block->exact;
     slot.cycles = look_closer ? kLookCloser : block->cycles;
     return true;
-}
-
-// A store to the code of its own block ends the block: the translator goes on with the next instruction as a
-// block of its own. Nothing else makes a block of one instruction that lies inside the block before it,
-// except that its last instruction may branch to itself.
-bool Engine::cut_last_block_short(const BlockSlot& slot) const {
-    if (stepping_ || last_block_ == nullptr || slot.block->count() != 1 || slot.block->repeats) return false;
-    const uint64_t offset = slot.pc - last_pc_;
-    if (offset == 0 || offset >= last_block_->size) return false;
-    const auto& offsets = last_block_->offsets;
-    if (!std::binary_search(offsets.begin(), offsets.end(), offset)) return false;
-    return offset != offsets.back() || last_block_->size - offset != slot.size || !last_block_->ends_in_loop;
-}
-
-// Each iteration of a REP instruction enters its block again; after the last one it is entered once more,
-// only to find the count at 0. That entry costs nothing, so that the sum is the number of iterations wherever
-// the guest was stopped between them.
-bool Engine::continues_repeat(const BlockSlot& slot) const {
-    return last_block_ != nullptr && last_block_->repeats &&
-           last_pc_ + last_block_->offsets.back() == slot.pc;
-}
-
-bool Engine::repeat_count_is_zero(const CodeBlock& block) const {
-    const uint64_t count = state_.gpr(x86::Gpr::RCX);
-    switch (block.count_bytes) {
-        case 2:
-            return static_cast<uint16_t>(count) == 0;
-        case 4:
-            return static_cast<uint32_t>(count) == 0;
-        default:
-            return count == 0;
-    }
-}
-
-// Reading the count at each entry is what costs. An instruction that ends by its count alone is charged
-// first; whether its last entry was the empty one is seen when something else runs at `pc`.
-void Engine::settle_repeat(uint64_t pc) {
-    if (open_repeat_ == nullptr || pc == open_repeat_pc_) return;
-    if (repeat_count_is_zero(*open_repeat_)) {
-        cycles_ -= open_repeat_->cycles;
-        instructions_ -= 1;
-    }
-    open_repeat_ = nullptr;
-    update_limit();
 }
 
 bool Engine::interruptible() const {
@@ -178,13 +134,19 @@ bool Engine::interruptible() const {
 
 void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
     if (!running_ || event_ != Event::None) return;
-    settle_repeat(pc);
-    const bool known = slot.pc == pc && slot.size == size && slot.generation == generation_;
+    const bool known = slot.pc == pc && slot.size == size && slot.generation == generation_ &&
+                       slot.block->mode == current_mode();
     if (!known && !resolve_block(pc, size, slot)) {
         flush_code_ = true;
         return halt(Event::NewHooks);
     }
+    // Stepped, an instruction traps when it has run: to start again it must have written its own bytes.
+    if (stepping_ && stepped_ && pc == last_pc_) return;
     if (stepping_ && stepped_) return halt(Event::BlockLimit);
+    if (!slot.block->exact && !stepping_) {
+        step_one_ = true;
+        return halt(Event::BlockLimit);
+    }
     if (cut_last_block_short(slot)) {
         const uint64_t offset = pc - last_pc_;
         const auto& offsets = last_block_->offsets;
@@ -194,24 +156,17 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
         slot.block->restarts = true;
         slot.cycles = kLookCloser;
     }
-    if (slot.block->repeats && slot.cycles == kLookCloser && continues_repeat(slot)) {
-        const bool look_now = slot.block->may_end_early || open_repeat_ == nullptr || cycles_ >= deadline_ ||
-                              exit_requested_.load(std::memory_order_relaxed) || want_interruptible_;
-        if (look_now && repeat_count_is_zero(*slot.block)) {
-            open_repeat_ = nullptr;
-            last_pc_ = pc;
-            last_block_ = slot.block;
-            return;
-        }
-        if (!slot.block->may_end_early) open_repeat_ = slot.block;
-        open_repeat_pc_ = pc;
-        limit_.store(0, std::memory_order_relaxed);
+    if (slot.block->repeats && continues_repeat(slot) && repeat_is_paid(*slot.block)) {
+        last_pc_ = pc;
+        last_block_ = slot.block;
+        return;
     }
     if (exit_requested_.load() || cycles_ >= deadline_ || (want_interruptible_ && interruptible()) ||
         (!stepping_ && cycles_ + slot.block->cycles > deadline_)) {
         return halt(Event::BlockLimit);
     }
     stepped_ = true;
+    if (slot.block->repeats) repeat_count_ = repeat_count(*slot.block);
     account(slot, cycles_ + slot.block->cycles);
 }
 
@@ -226,7 +181,7 @@ void Engine::mark_code(Hpa at) {
 }
 
 // Runs once for each new block, before the block does.
-void Engine::on_new_block(uint64_t pc, uint32_t size) {
+void Engine::on_new_block(uint64_t pc, uint32_t size, unsigned instructions) {
     if (!running_ || pc - kAliasWindow < memory_->size()) return;
     const Access access = access_for(AccessType::Fetch);
     Translation first;
@@ -237,12 +192,20 @@ void Engine::on_new_block(uint64_t pc, uint32_t size) {
     std::array<std::byte, 0x2000> buffer;
     const auto bytes = std::span(buffer).first(size);
     read_code(pc, bytes);
-    const CodeBlock& block = code_.add(first.hpa, current_mode(), bytes);
+    const CodeBlock& block = code_.add(first.hpa, current_mode(), bytes, instructions);
     slots_[slot_index(pc)] = {};
-    if (block.needs_hooks) hook_instructions(pc, block, bytes);
+    if (block.needs_hooks && hook_instructions(pc, block, bytes)) {
+        if (memory_->contains(first.hpa, 1)) {
+            retranslate_.push_back(first.hpa.value());
+        } else {
+            flush_code_ = true;
+        }
+        halt(Event::NewHooks);
+    }
 }
 
-void Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<const std::byte> bytes) {
+// True if the block has to be translated again to have its hooks.
+bool Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<const std::byte> bytes) {
     bool added = false;
     for (const uint16_t offset : block.offsets) {
         const auto instruction =
@@ -252,9 +215,7 @@ void Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<co
         unicorn_->add_code_hook(pc + offset);
         added = true;
     }
-    if (!added) return;
-    retranslate_.emplace_back(pc, pc + block.size);
-    halt(Event::NewHooks);
+    return added;
 }
 
 // ------------------------------------------------------------------------------------------------- stops

@@ -497,6 +497,7 @@ bool needs_hook(Instruction id) {
         case Instruction::RDRAND:
         case Instruction::RDSEED:
         case Instruction::SYSEXIT:
+        case Instruction::SYSRET:
         case Instruction::FAR_JMP_SYSTEM:
         case Instruction::FAR_CALL_SYSTEM:
             return true;

@@ -6,6 +6,7 @@ set(VTLESS_SIM_ENGINE_SOURCES
   engine/guest_mode.cc
   engine/hooks.cc
   engine/instruction_decoder.cc
+  engine/restarts.cc
   engine/stepping.cc
   engine/stops.cc
   engine/unicorn.cc

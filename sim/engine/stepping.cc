@@ -3,7 +3,6 @@
 #include <capstone/capstone.h>
 
 #include "isa/x86/rflags.h"
-#include "sim/cpu/fast_calls.h"
 #include "sim/cpu/flags.h"
 #include "sim/cpu/iret.h"
 #include "sim/engine/engine.h"
@@ -27,6 +26,7 @@ void Engine::take_back_permissions() {
 
 void Engine::leave_stepping() {
     stepping_ = false;
+    step_one_ = false;
     if (flush_after_step_) take_back_permissions();
     if (guest_tf_) return;
     CpuState& cpu = edit_state();
@@ -35,11 +35,12 @@ void Engine::leave_stepping() {
 
 // One instruction, or one iteration, has run.
 bool Engine::step_done() {
-    const bool lent = flush_after_step_;
-    if (lent) take_back_permissions();
+    const bool leave = flush_after_step_ || step_one_;
+    step_one_ = false;
+    if (flush_after_step_) take_back_permissions();
     if (stop_after_step_) return stop_with(Stop::Kind::SingleStep);
     if (cycles_ >= deadline_) return stop_with(Stop::Kind::Deadline);
-    if (lent) leave_stepping();
+    if (leave) leave_stepping();
     return false;
 }
 
@@ -64,10 +65,6 @@ FlagInstruction flag_instruction(Instruction id) {
         case Instruction::IRET:
             return {X86_INS_IRETQ, [](CpuState& cpu, Mmu& mmu, const StoppedInstruction& i) {
                         return iret(cpu, mmu, i.operand_size);
-                    }};
-        case Instruction::SYSRET:
-            return {X86_INS_SYSRET, [](CpuState& cpu, Mmu& mmu, const StoppedInstruction& i) {
-                        return sysret(cpu, mmu, i.operand_size);
                     }};
         default:
             return {};

@@ -86,7 +86,7 @@ bool Engine::settle(bool refused) {
             return stop_with(Stop::Kind::Instruction);
         case Event::NewHooks:
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
-            for (const auto& [first, last] : retranslate_) unicorn_->drop_code(first, last);
+            for (const uint64_t block : retranslate_) drop_translations(Hpa(block), 1);
             retranslate_.clear();
             if (flush_code_) unicorn_->flush_code();
             flush_code_ = false;

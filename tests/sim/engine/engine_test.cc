@@ -261,6 +261,24 @@ TEST(Engine, SelfModifyingCodeThroughAnAliasRunsFresh) {
     EXPECT_EQ(m.gpr(Gpr::RBX), 1000u * 1001 / 2);
 }
 
+// Its page had writers, so that all translations go when it gets code; the block is translated again for its
+// hook all the same, at the place where it lies.
+TEST(Engine, StopsBeforePortOutputInAPageThatWasJustWritten) {
+    GuestMachine m;
+    m.long_mode(kCode + 0x2001000);
+    m.put<uint64_t>(0x12000 + 8 * 16, 0x87);  // 32 MiB maps to 0
+    // mov byte [rip - 0x800], 0x90; jmp to kCode + 0x2000800, where there is: nop (written now); inc rbx; out
+    m.code(kCode + 0x1000, {0xc6, 0x05, 0xf9, 0xf7, 0xff, 0xff, 0x90, 0xe9, 0xf4, 0xf7, 0xff, 0xff});
+    m.code(kCode + 0x800, {0xf4, 0x48, 0xff, 0xc3, 0xe6, 0x80, 0xf4});
+    m.run();
+    ASSERT_TRUE(m.stopped_before(Instruction::OUT));
+    EXPECT_EQ(m.engine().rip(), kCode + 0x2000804);
+    EXPECT_EQ(m.gpr(Gpr::RBX), 1u);
+    m.skip();
+    EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+    EXPECT_EQ(m.engine().rip(), kCode + 0x2000806);
+}
+
 // A store to a later instruction of its own block: what is cut off has not run, and is counted once.
 TEST(Engine, AStoreToItsOwnBlockCountsEachInstructionOnce) {
     for (const uint64_t seed : {0u, 1u, 2u, 3u}) {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// Stores to the block that they are in: the translator drops it and starts the instruction again. It has run
+// once all the same, and counts once, wherever the run was stopped before.
+#include <gtest/gtest.h>
+
+#include "tests/sim/engine/guest_machine.h"
+
+namespace vtless::sim {
+namespace {
+
+using x86::Gpr;
+
+constexpr uint64_t kCode = GuestMachine::kCode;
+
+// Cycles and instructions until HLT, when the run is also stopped every `quantum` cycles.
+std::pair<uint64_t, uint64_t> run_to_halt(GuestMachine& m, uint64_t quantum) {
+    const uint64_t end = m.engine().cycles() + 1000;
+    do {
+        m.engine().set_deadline(quantum == 0 ? end : m.engine().cycles() + quantum);
+        m.run();
+    } while (m.engine().stop().kind == Stop::Kind::Deadline && m.engine().cycles() < end);
+    EXPECT_TRUE(m.stopped_before(Instruction::HLT));
+    return {m.engine().cycles(), m.engine().instructions()};
+}
+
+TEST(Restarts, AStoreIntoItsBlockFromTheBlocksFirstInstruction) {
+    for (const uint64_t quantum : {0, 1, 2}) {
+        GuestMachine m;
+        m.long_mode();
+        // mov byte [rip + 2], 5; nop; mov al, 1 (becomes 5); hlt
+        m.code(kCode, {0xc6, 0x05, 0x02, 0, 0, 0, 0x05, 0x90, 0xb0, 0x01, 0xf4});
+        EXPECT_EQ(run_to_halt(m, quantum), std::pair(uint64_t{3}, uint64_t{3})) << quantum;
+        EXPECT_EQ(m.gpr(Gpr::RAX) & 0xff, 5u);
+    }
+}
+
+TEST(Restarts, AnInstructionThatWritesItsOwnBytes) {
+    for (const uint64_t quantum : {0, 1, 2}) {
+        GuestMachine m;
+        m.long_mode();
+        m.code(kCode, {0x90, 0xc6, 0x05, 0xff, 0xff, 0xff, 0xff, 0x05, 0x90, 0xf4});  // mov byte [rip - 1], 5
+        EXPECT_EQ(run_to_halt(m, quantum), std::pair(uint64_t{3}, uint64_t{3})) << quantum;
+    }
+}
+
+// The first iteration, at the end of a longer block, and later ones that reach the instruction itself.
+TEST(Restarts, ARepeatedStoreThatSweepsOverItsOwnBlock) {
+    for (const uint64_t first : {kCode + 11, kCode + 16, kCode + 18, kCode + 19}) {
+        std::pair<uint64_t, uint64_t> expected;
+        for (const uint64_t quantum : {0, 1, 2, 3, 5}) {
+            GuestMachine m;
+            m.long_mode();
+            // mov al, 0x90; mov ecx, 8; lea rdi, [first]; clc (5); rep stosb; nop; ...; hlt
+            const auto distance = static_cast<uint8_t>(first - (kCode + 14));
+            m.code(kCode, {0xb0, 0x90, 0xb9, 8, 0, 0, 0, 0x48, 0x8d, 0x3d, distance,
+                           static_cast<uint8_t>(distance & 0x80 ? 0xff : 0), 0, 0});
+            if (distance & 0x80) m.code(kCode + 12, {0xff, 0xff});
+            m.code(kCode + 14, {0xf8, 0xf8, 0xf8, 0xf8, 0xf8, 0xf3, 0xaa, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
+                                0x90, 0x90, 0x90, 0x90, 0xf4});
+            const auto counted = run_to_halt(m, quantum);
+            if (quantum == 0) expected = counted;
+            EXPECT_EQ(counted, expected) << std::hex << first << " every " << quantum;
+        }
+    }
+}
+
+// The translator runs what Capstone, and the SDM, call undefined: SHLD behind a VEX prefix.
+TEST(Restarts, InstructionsThatOnlyTheTranslatorKnowsAreCountedToo) {
+    for (const uint64_t quantum : {0, 1, 2, 3}) {
+        GuestMachine m;
+        m.long_mode();
+        m.code(kCode, {0x90, 0xc5, 0x2a, 0xac, 0xeb, 0xb1, 0x90, 0x90, 0xf7, 0xf1, 0xf4});  // ...; div ecx
+        m.engine().set_deadline(quantum == 0 ? Engine::kNever : quantum);
+        do {
+            m.run();
+            m.engine().set_deadline(m.engine().cycles() + 1);
+        } while (m.engine().stop().kind == Stop::Kind::Deadline);
+        EXPECT_TRUE(m.stopped_at_exception(x86::Vector::DE));
+        EXPECT_EQ(m.engine().instructions(), 4u) << quantum;
+    }
+}
+
+TEST(Restarts, SysretStopsBeforeItself) {
+    GuestMachine m;
+    m.long_mode();
+    m.code(kCode, {0x90, 0x48, 0x0f, 0x07});
+    m.engine().set_gpr(Gpr::RCX, uint64_t{1} << 47);
+    m.run();
+    EXPECT_TRUE(m.stopped_before(Instruction::SYSRET));
+    EXPECT_EQ(m.engine().rip(), kCode + 1);
+    EXPECT_EQ(m.engine().stop().instruction.operand_size, 8);
+}
+
+}  // namespace
+}  // namespace vtless::sim
