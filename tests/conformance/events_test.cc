@@ -561,6 +561,14 @@ CONFORMANCE_CASE(Events, SyscallDisabled) {
     guest.expect_end({{Gpr::RDI, guest.symbol("syscall")}});
 }
 
+CONFORMANCE_CASE(Events, SysretToANonCanonicalAddress) {
+    guest.start(
+        "sysret_non_canonical", Mode::Long,
+        "SDM Vol. 2B \"SYSRET\": with a 64-bit operand, #GP(0) if RCX is not canonical: at the instruction, "
+        "before CPL is 3.");
+    guest.expect_end({{Gpr::RDI, guest.symbol("sysret")}, {Gpr::RSI, 0}, {Gpr::RDX, layout::kCode64}});
+}
+
 CONFORMANCE_CASE(Events, SysenterAndSysexit64) {
     guest.start("sysenter_64", Mode::Long,
                 "SDM Vol. 2B \"SYSENTER\": CS and SS come from IA32_SYSENTER_CS, RSP and RIP from their "

@@ -144,6 +144,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   store_across_pages
   syscall
   syscall_disabled
+  sysret_non_canonical
   sysenter_32
   sysenter_64
   task_gate
