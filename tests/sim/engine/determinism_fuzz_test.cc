@@ -17,8 +17,9 @@ namespace {
 using x86::Gpr;
 
 constexpr uint64_t kCode = GuestMachine::kCode;
-constexpr uint64_t kSize = 0x1000;
-constexpr uint64_t kBudget = 4000;  // cycles
+constexpr uint64_t kLinear = kCode + (32 << 20);  // where 64-bit guests see their code
+constexpr uint64_t kSize = 0x2000;                // two pages, each with the other's stack now and then
+constexpr uint64_t kBudget = 4000;                // cycles
 constexpr unsigned kStops = 400;
 
 // What must not change a run.
@@ -56,14 +57,16 @@ void stir(GuestMachine& m, Guest guest, uint64_t count) {
     if (random & 1) m.put<uint8_t>(kCode + (random >> 8 & (kSize - 1)), static_cast<uint8_t>(random >> 32));
     CpuState& cpu = m.engine().edit_state();
     cpu.set_rflags((cpu.rflags() & 0xcd5) | 2);
-    cpu.set_gpr(Gpr::RSP, guest == Guest::Long ? kCode + (random >> 40 & 0xff8) : random >> 40 & 0xffe);
+    cpu.set_gpr(Gpr::RSP,
+                guest == Guest::Long ? kLinear + (random >> 40 & (kSize - 8)) : random >> 40 & (kSize - 2));
     cpu.set_interrupt_shadow(false);
-    m.engine().set_rip((guest == Guest::Long ? kCode : 0) + (random >> 16 & (kSize - 1)));
+    m.engine().set_rip((guest == Guest::Long ? kLinear : 0) + (random >> 16 & (kSize - 1)));
 }
 
 std::vector<std::string> story(Guest guest, const std::string& image, const Disturbance& disturbance) {
     GuestMachine m({disturbance.flush_seed, {}});
     if (guest == Guest::Long) {
+        m.put<uint64_t>(0x12000 + 8 * 16, 0x87);
         m.long_mode();
     } else {
         m.real_mode(0x1000, kCode, 0);
