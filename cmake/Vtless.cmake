@@ -15,7 +15,8 @@ function(vtless_library name)
     set(visibility PUBLIC)
     target_link_libraries(vtless_${name} PRIVATE $<BUILD_INTERFACE:vtless_options> ${arg_PRIVATE_DEPENDS})
     # Nothing may unwind through Unicorn's C frames.
-    target_compile_options(vtless_${name} PRIVATE -fno-exceptions)
+    target_compile_options(vtless_${name} PRIVATE -fno-exceptions
+      $<$<BOOL:${VTLESS_LTO}>:-flto=auto -ffat-lto-objects>)
   else()
     add_library(vtless_${name} INTERFACE)
     set(visibility INTERFACE)
@@ -27,6 +28,15 @@ function(vtless_library name)
   target_link_libraries(vtless_${name} ${visibility} ${arg_DEPENDS})
   set_target_properties(vtless_${name} PROPERTIES EXPORT_NAME ${name})
   vtless_install_library(${name})
+endfunction()
+
+# What is to be fast is optimised as a whole: a VM exit is many small functions of several folders. The archives
+# hold ordinary code as well, so that everything else, and whoever links an installed one, is built as ever.
+function(vtless_whole_program_optimisation target)
+  if(VTLESS_LTO)
+    target_compile_options(${target} PRIVATE -flto=auto)
+    target_link_options(${target} PRIVATE -flto=auto)
+  endif()
 endfunction()
 
 # vtless_test(NAME SOURCES... DEPENDS... [LABEL unit|engine|guest|...]) makes a GoogleTest program.

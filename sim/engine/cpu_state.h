@@ -28,6 +28,8 @@ class CpuState {
     void set_gpr(x86::Gpr index, uint64_t value) {
         std::memcpy(image_ + layout::kGprs + 8 * static_cast<size_t>(index), &value, sizeof value);
     }
+    // All of them where they are, in ModR/M order.
+    uint64_t* gprs() { return reinterpret_cast<uint64_t*>(image_ + layout::kGprs); }
     uint64_t rip() const { return word(layout::kRip); }
     void set_rip(uint64_t value) { std::memcpy(image_ + layout::kRip, &value, sizeof value); }
     uint64_t rflags() const { return word(layout::kRflags) | x86::rflags::kFixed1; }

@@ -51,6 +51,7 @@ Engine::Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config)
       code_(config.costs),
       pages_(memory.size()),
       slots_(std::make_unique<BlockSlot[]>(kBlockSlots)),
+      origins_(std::make_unique<BlockOrigin[]>(kBlockSlots)),
       shuffle_(config.flush_seed) {}
 
 Engine::~Engine() { memory_->set_write_listener(nullptr, nullptr); }
@@ -134,7 +135,7 @@ const Stop& Engine::run() {
     } else if (cycles_ >= deadline_) {
         stop_.kind = Stop::Kind::Deadline;
     } else {
-        run_until_stop();
+        return run_until_stop();
     }
     return stop_;
 }
@@ -147,7 +148,7 @@ const Stop& Engine::step() {
     return stop_;
 }
 
-void Engine::run_until_stop() {
+const Stop& Engine::run_until_stop() {
     for (;;) {
         if (stepping_ && emulate_flag_instruction()) break;
         prepare_run();
@@ -159,6 +160,7 @@ void Engine::run_until_stop() {
         if (settle(error == UC_ERR_EXCEPTION)) break;
     }
     if (stepping_) leave_stepping();
+    return stop_;
 }
 
 void Engine::prepare_run() {
@@ -186,7 +188,10 @@ void Engine::prepare_run() {
 
 void Engine::update_limit() {
     const bool look_closer = stepping_ || want_interruptible_;
-    limit_.store(look_closer ? 0 : std::min(deadline_, kLookCloser - 1));
+    const uint64_t limit = look_closer ? 0 : deadline_;
+    // Ordered stores are dear. Whoever requests an exit after the load below sets the limit to 0 after it
+    // too.
+    if (limit_.load(std::memory_order_relaxed) != limit) limit_.store(limit);
     if (exit_requested_.load()) limit_.store(0);
 }
 
@@ -207,14 +212,21 @@ void Engine::set_optional_stops(const OptionalStops& stops) {
 // Unicorn's TLB holds effective permissions, so it goes whenever the rules change, even where the
 // architecture flushes nothing.
 void Engine::sync_translation() {
-    if (mmu_->generation() == mmu_generation_ && mmu_->paging() == paging_) return;
+    if (mmu_->generation() == mmu_generation_) return;
     mmu_generation_ = mmu_->generation();
-    paging_ = mmu_->paging();
     flush_tlb();
 }
 
+// What the slots say holds no longer.
+void Engine::start_generation() {
+    if (++generation_ != kLookCloser) return;
+    generation_ = kLookCloser + 1;
+    std::fill_n(slots_.get(), kBlockSlots, BlockSlot());
+    std::fill_n(origins_.get(), kBlockSlots, BlockOrigin());
+}
+
 void Engine::flush_tlb() {
-    ++generation_;
+    start_generation();
     unicorn_->flush_tlb();
     pages_.forget_writers();
 }
@@ -243,7 +255,7 @@ void Engine::drop_pending_code() {
 
 void Engine::drop_code(Hpa page) {
     if (!pages_.has_code(page)) return;
-    ++generation_;
+    start_generation();
     drop_translations(page.page(), HostMemory::kFrameSize);
     pages_.set_code(page, false);
     code_.drop_page(page);

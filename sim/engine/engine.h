@@ -57,7 +57,7 @@ class Engine {
     Engine& operator=(const Engine&) = delete;
 
     // Runs the guest until something has to be done for it. RIP is then at the instruction that has not run.
-    // Changes of Mmu::paging() and Mmu::generation() since the last run are honoured.
+    // Changes of Mmu::generation() since the last run are honoured.
     const Stop& run();
     // Runs one instruction, or one iteration of a REP instruction; stops with SingleStep, or otherwise if the
     // instruction cannot run.
@@ -71,6 +71,8 @@ class Engine {
     // One register at a time: plain loads and stores.
     uint64_t gpr(x86::Gpr index) const { return state_.gpr(index); }
     void set_gpr(x86::Gpr index, uint64_t value) { state_.set_gpr(index, value); }
+    // Where they are, for as long as the engine lives.
+    uint64_t* gprs() { return state_.gprs(); }
     uint64_t rip() const { return image_loaded_ ? state_.rip() : rip_; }
     void set_rip(uint64_t value);
     uint64_t rflags() const { return state_.rflags(); }
@@ -114,29 +116,35 @@ class Engine {
     // What a store to a page with code waits for.
     enum class RefusedStore : uint8_t { None, DropCode, Step };
 
-    // One entry of the block hook's table: what the block at `pc` costs, in this generation.
+    // One entry of the block hook's table: what the block at `pc` costs, in this generation. All that the
+    // hook reads, in half a cache line.
     struct BlockSlot {
         uint64_t pc = 0;  // linear
-        uint32_t size = 0;
-        uint32_t generation = 0;
-        uint64_t cycles = 0;
-        uint64_t count = 0;
         const CodeBlock* block = nullptr;
+        uint32_t generation = kLookCloser;
+        uint32_t cycles = 0;
+        uint16_t size = 0;
+        uint16_t count = 0;
+    };
+    // Where a slot's block was found; the same index.
+    struct BlockOrigin {
         Hpa hpa;
         uint64_t code_version = 0;
+        uint32_t generation = 0;
     };
     static constexpr size_t kBlockSlots = 8192;
-    // As the cost of a block, sends the hook to its slow path each time.
-    static constexpr uint64_t kLookCloser = uint64_t{1} << 63;
+    // As the generation of a slot, sends the hook to its slow path each time.
+    static constexpr uint32_t kLookCloser = 0;
 
     Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config);
 
     // engine.cc
     Expected<void, std::string> open();
     void load_image() const;
-    void run_until_stop();
+    const Stop& run_until_stop();
     void prepare_run();
     void sync_translation();
+    void start_generation();
     void flush_tlb();
     void drop_code(Hpa page);
     void drop_translations(Hpa first, uint64_t bytes);
@@ -188,6 +196,7 @@ class Engine {
         }
         account(slot, after);
     }
+    BlockOrigin& origin(const BlockSlot& slot) { return origins_[static_cast<size_t>(&slot - slots_.get())]; }
     static size_t slot_index(uint64_t pc) { return (pc ^ pc >> 13) & (kBlockSlots - 1); }
     void account(const BlockSlot& slot, uint64_t cycles_after) {
         cycles_ = cycles_after;
@@ -196,7 +205,8 @@ class Engine {
         last_block_ = slot.block;
         last_pc_ = slot.pc;
     }
-    void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
+    [[gnu::noinline]] void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
+    static bool looks_closer(const CodeBlock& block);
     bool resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
     bool interruptible() const;
     void on_new_block(uint64_t pc, uint32_t size, unsigned instructions);
@@ -230,6 +240,7 @@ class Engine {
     CodeMap code_;
     PageStates pages_;
     std::unique_ptr<BlockSlot[]> slots_;
+    std::unique_ptr<BlockOrigin[]> origins_;
 
     mutable CpuState state_{nullptr};
     mutable bool image_loaded_ = false;
@@ -274,7 +285,6 @@ class Engine {
     uint64_t tsc_offset_ = 0;
     uint32_t generation_ = 1;
     uint64_t mmu_generation_ = 0;
-    PagingState paging_;
     uint64_t shuffle_ = 0;
 };
 

@@ -101,29 +101,34 @@ int Engine::page_permissions(const Translation& page, AccessType type) {
 
 // -------------------------------------------------------------------------------------------- accounting
 
+// What a block costs when it is entered may depend on the block before.
+bool Engine::looks_closer(const CodeBlock& block) {
+    return (block.repeats && block.count() == 1) || block.restarts || !block.exact;
+}
+
 // False if the map lacks the block: then all code is translated again.
 bool Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
     Translation page;
     const bool mapped = !mmu_->translate(Gva(pc), access_for(AccessType::Fetch), page);
     VTLESS_CHECK(mapped);
-    const bool unchanged = slot.pc == pc && slot.size == size && slot.hpa == page.hpa &&
-                           slot.code_version == code_.version() && slot.block != nullptr;
+    BlockOrigin& from = origin(slot);
+    const bool unchanged = slot.pc == pc && slot.size == size && from.hpa == page.hpa &&
+                           from.code_version == code_.version() && slot.block != nullptr;
     if (unchanged) {
-        slot.generation = generation_;
+        from.generation = generation_;
+        slot.generation = looks_closer(*slot.block) ? kLookCloser : generation_;
         return true;
     }
     const CodeBlock* block = code_.find_unique(page.hpa, size);
     if (block == nullptr) block = code_.find(page.hpa, size, current_mode());
     if (block == nullptr) return false;
-    slot.generation = generation_;
+    from = {page.hpa, code_.version(), generation_};
     slot.pc = pc;
-    slot.size = size;
-    slot.hpa = page.hpa;
-    slot.code_version = code_.version();
     slot.block = block;
-    slot.count = block->count();
-    const bool look_closer = (block->repeats && block->count() == 1) || block->restarts || !block->exact;
-    slot.cycles = look_closer ? kLookCloser : block->cycles;
+    slot.generation = looks_closer(*block) ? kLookCloser : generation_;
+    slot.cycles = block->cycles;
+    slot.size = static_cast<uint16_t>(size);
+    slot.count = static_cast<uint16_t>(block->count());
     return true;
 }
 
@@ -134,7 +139,7 @@ bool Engine::interruptible() const {
 
 void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
     if (!running_ || event_ != Event::None) return;
-    const bool known = slot.pc == pc && slot.size == size && slot.generation == generation_ &&
+    const bool known = slot.pc == pc && slot.size == size && origin(slot).generation == generation_ &&
                        slot.block->mode == current_mode();
     if (!known && !resolve_block(pc, size, slot)) {
         flush_code_ = true;
@@ -154,7 +159,7 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
         instructions_ -=
             static_cast<uint64_t>(offsets.end() - std::lower_bound(offsets.begin(), offsets.end(), offset));
         slot.block->restarts = true;
-        slot.cycles = kLookCloser;
+        slot.generation = kLookCloser;
     }
     if (slot.block->repeats && continues_repeat(slot) && repeat_is_paid(*slot.block)) {
         last_pc_ = pc;
@@ -258,7 +263,8 @@ void Engine::on_intercept(uint32_t number) {
     // The stop before SYSCALL stands: natively that does nothing, and then TF traps.
     if (running_ && event_ != Event::None) return;
     intercept_ = number;
-    halt(Event::Intercept);
+    event_ = Event::Intercept;
+    unicorn_->stop();  // no block begins after it, so the limit can stay
 }
 
 }  // namespace vtless::sim

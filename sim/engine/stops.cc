@@ -265,9 +265,14 @@ void Engine::refund_unexecuted() {
     const uint64_t offset = linear_rip() - last_pc_;
     if (offset >= last_block_->size) return ran_to_the_end_of(last_block_);
     const auto& offsets = last_block_->offsets;
-    const auto first =
-        static_cast<size_t>(std::lower_bound(offsets.begin(), offsets.end(), offset) - offsets.begin());
-    cycles_ -= cycles_from(offset);
+    size_t first = offsets.size() - 1;
+    if (offsets[first] == offset) {  // mostly: what stops the engine ends its block
+        cycles_ -= last_block_->costs[first];
+    } else {
+        first =
+            static_cast<size_t>(std::lower_bound(offsets.begin(), offsets.end(), offset) - offsets.begin());
+        cycles_ -= cycles_from(offset);
+    }
     instructions_ -= offsets.size() - first;
     if (first == 0 && before_last_ == nullptr) return;  // nothing has run since the last stop
     ran_to_the_end_of(first == 0 ? before_last_ : nullptr);

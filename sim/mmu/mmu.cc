@@ -19,6 +19,16 @@ void move_halves(const Translation& first, const Translation& second, size_t fir
         move(second.backed ? memory.base() + second.hpa.value() : nullptr, first_bytes, bytes - first_bytes);
 }
 
+// Whether linear addresses mean the same, and permit the same: not so CR0.TS, for one.
+bool translates_alike(const PagingState& a, const PagingState& b) {
+    constexpr uint64_t kCr0 = x86::cr0::PG | x86::cr0::WP;
+    constexpr uint64_t kCr4 = x86::cr4::PSE | x86::cr4::PAE | x86::cr4::PGE | x86::cr4::LA57 |
+                              x86::cr4::PCIDE | x86::cr4::SMEP | x86::cr4::SMAP;
+    constexpr uint64_t kEfer = x86::efer::LMA | x86::efer::NXE;
+    return ((a.cr0 ^ b.cr0) & kCr0) == 0 && a.cr3 == b.cr3 && ((a.cr4 ^ b.cr4) & kCr4) == 0 &&
+           ((a.efer ^ b.efer) & kEfer) == 0 && a.pdptes == b.pdptes;
+}
+
 }  // namespace
 
 Mmu::Mmu(HostMemory& memory, const MmuConfig& config) : memory_(&memory), config_(config) {
@@ -29,6 +39,7 @@ Mmu::Mmu(HostMemory& memory, const MmuConfig& config) : memory_(&memory), config
 }
 
 void Mmu::set_paging(const PagingState& paging) {
+    if (!translates_alike(paging_, paging)) ++generation_;
     paging_ = paging;
     mode_ = x86::paging_mode(paging.cr0, paging.cr4, paging.efer);
     protection_ = GuestProtection::of(paging);

@@ -72,7 +72,7 @@ class Mmu {
     void flush_non_global();      // MOV to CR3
     void flush_page(Gva gva);     // INVLPG: all of a large page, global or not
     void flush_guest_physical();  // INVEPT
-    // Changes with each flush.
+    // Changes with each flush, and with what set_paging makes linear addresses mean or permit.
     uint64_t generation() const { return generation_; }
 
     // Functions of the guest alone, for statistics and time.

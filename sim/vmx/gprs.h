@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "isa/x86/registers.h"
@@ -50,16 +51,17 @@ class Gprs {
     Gprs& operator=(const Gprs&) = delete;
     ~Gprs() { leave(); }
 
-    uint64_t get(x86::Gpr index) const;
-    void set(x86::Gpr index, uint64_t value);
+    uint64_t get(x86::Gpr index) const { return registers_[static_cast<size_t>(index)]; }
+    void set(x86::Gpr index, uint64_t value) { registers_[static_cast<size_t>(index)] = value; }
 
   private:
     friend class GprResidence;
     void take(Gprs& other);
     void leave();
 
-    GprResidence* home_ = nullptr;  // not null: the values are in its engine
     std::array<uint64_t, x86::kGprCount> values_{};
+    uint64_t* registers_ = values_.data();  // or the engine's own
+    GprResidence* home_ = nullptr;          // in whose engine they are
 };
 
 }  // namespace vtless::sim

@@ -59,8 +59,9 @@ uint32_t VmxProcessor::store_msrs(Hpa area, uint32_t count) {
 }
 
 uint32_t VmxProcessor::load_entry_msrs(const Vmcs& vmcs) {
-    return load_msrs(vmcs.get_address(F::VM_ENTRY_MSR_LOAD_ADDRESS), vmcs.get32(F::VM_ENTRY_MSR_LOAD_COUNT),
-                     World::Guest);
+    const uint32_t count = vmcs.get32(F::VM_ENTRY_MSR_LOAD_COUNT);
+    if (count == 0) return 0;
+    return load_msrs(vmcs.get_address(F::VM_ENTRY_MSR_LOAD_ADDRESS), count, World::Guest);
 }
 
 }  // namespace vtless::sim

@@ -38,8 +38,10 @@ Next NonRoot::io(const StoppedInstruction& instruction) {
     const unsigned size = instruction.operand_size;
     const auto port =
         static_cast<uint16_t>(instruction.has_immediate ? instruction.number : read_gpr(Gpr::RDX, 2));
-    const CpuResult permission = check_io_permission(engine().edit_state(), parts_.mmu, port, size);
-    if (!permission.done()) return finish(instruction, permission);
+    if (engine().cpl() != 0) {
+        const CpuResult permission = check_io_permission(engine().edit_state(), parts_.mmu, port, size);
+        if (!permission.done()) return finish(instruction, permission);
+    }
     const bool empty = instruction.rep && read_gpr(Gpr::RCX, instruction.memory.address_bytes) == 0;
     if (!empty && io_exits(port, size)) {
         if (string) describe_string_io(instruction);

@@ -77,7 +77,7 @@ VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
         vmcs->mark_checked(vmcs->secondary());
     }
     engine_->add_cycles(TransitionCosts::kVmEntry);
-    if (!load_guest(*vmcs)) return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, 2);
+    if (!load_guest(*vmcs, groups)) return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, 2);
     if (vmcs->get32(F::VM_ENTRY_MSR_LOAD_COUNT) != 0) guest_.save(*vmcs);
     if (const uint32_t entry = load_entry_msrs(*vmcs); entry != 0) {
         vmcs->dirty = kAllLive;  // an entry before may have loaded a register that has a field
@@ -121,11 +121,12 @@ VmxStatus VmxProcessor::fail_entry(Vmcs& vmcs, ExitReason reason, uint64_t quali
     vmcs.set(F::EXIT_REASON, static_cast<uint32_t>(reason) | x86::ExitReasonField::kEntryFailure);
     vmcs.set(F::EXIT_QUALIFICATION, qualification);
     load_host(vmcs);
+    host_from_ = nullptr;  // what of the guest has been loaded already is not known
     return VmxStatus::succeed();
 }
 
 // SDM Vol. 3C "Loading Guest State" (27.3.2). False if the PDPTEs in memory cannot be loaded.
-bool VmxProcessor::load_guest(Vmcs& vmcs) {
+bool VmxProcessor::load_guest(Vmcs& vmcs, CheckGroups written) {
     const EntryControls controls = vmcs.entry_controls();
     const LiveMask loaded = guest_.load(vmcs);
     if (controls.has(EntryControls::LOAD_DEBUG_CONTROLS)) {
@@ -133,17 +134,28 @@ bool VmxProcessor::load_guest(Vmcs& vmcs) {
         root_.debugctl = vmcs.get(F::GUEST_IA32_DEBUGCTL);
     }
     if (controls.has(EntryControls::LOAD_IA32_PAT)) root_.pat = vmcs.get(F::GUEST_IA32_PAT);
-    load_efer(vmcs, loaded);
+    const bool same_translation = is_same_translation(vmcs, written, loaded);
+    if (!same_translation) load_efer(vmcs, loaded);
     if ((loaded & kPrivilegeFields) != 0) {
         CpuState& cpu = engine_->edit_state();
         const bool v8086 = (cpu.rflags() & x86::rflags::VM) != 0;
         const unsigned dpl = cpu.segment(x86::SegmentRegister::SS).rights.dpl();
         cpu.set_cpl(v8086 ? 3 : cpu.protected_mode() ? dpl : 0);
     }
-    load_translation(vmcs);
-    const bool paging_loaded = load_paging(vmcs, loaded);
     load_nonregister_state(vmcs);
-    return paging_loaded;
+    if (same_translation) return true;
+    load_translation(vmcs);
+    return load_paging(vmcs, loaded);
+}
+
+// The guest that was left last comes back: no control and no field was written, in the VMCS or in root
+// operation, that EFER, EPT, VPID or paging depend on. PDPTEs are memory's, and without VPID all is flushed.
+bool VmxProcessor::is_same_translation(const Vmcs& vmcs, CheckGroups written, LiveMask loaded) const {
+    constexpr CheckGroups kDecides =
+        group_bit(CheckGroup::ExecutionControls) | group_bit(CheckGroup::ExitControls) |
+        group_bit(CheckGroup::EntryControls) | group_bit(CheckGroup::GuestPdptes);
+    return host_from_ == &vmcs && (written & kDecides) == 0 && (loaded & kPagingFields) == 0 &&
+           last_vpid_ != 0 && mmu_->paging_mode() != x86::PagingMode::PAE;
 }
 
 // With the control the field has been loaded already. Without it only LMA and LME change.

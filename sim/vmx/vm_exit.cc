@@ -77,7 +77,9 @@ void VmxProcessor::save_guest(Vmcs& vmcs, const ExitRecord& record) {
         const uint64_t end = state.preemption_deadline >> kShift;
         vmcs.set(F::VMX_PREEMPTION_TIMER_VALUE, end > now ? end - now : 0);
     }
-    if (vmcs.secondary().has(x86::SecondaryControls::ENABLE_EPT)) {
+    // Undefined with any other paging.
+    if (mmu_->paging_mode() == x86::PagingMode::PAE &&
+        vmcs.secondary().has(x86::SecondaryControls::ENABLE_EPT)) {
         const auto& pdptes = mmu_->paging().pdptes;
         vmcs.set(F::GUEST_PDPTE0, pdptes[0]);
         vmcs.set(F::GUEST_PDPTE1, pdptes[1]);

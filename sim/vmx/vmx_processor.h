@@ -55,9 +55,15 @@ class VmxProcessor {
     x86::VmxStatus vmread(x86::VmcsField field, uint64_t& value) {
         const Vmcs* vmcs = operation_.current();
         const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
-        if (vmcs == nullptr || unusual != 0 || !vmcs_field_info(field).stored)
+        if (vmcs == nullptr || unusual != 0) return vmread_unusual(field, value);
+        const VmcsFieldInfo& info = vmcs_field_info(field);
+        if (info.stored) {
+            value = vmcs->get(field);
+        } else if (info.live != kNotLive) {
+            value = guest_.read(*vmcs, static_cast<LiveField>(info.live));
+        } else {
             return vmread_unusual(field, value);
-        value = vmcs->get(field);
+        }
         return x86::VmxStatus::succeed();
     }
     x86::VmxStatus vmwrite(x86::VmcsField field, uint64_t value);
@@ -126,7 +132,8 @@ class VmxProcessor {
     bool is_rip_fine(const Vmcs& vmcs) const;
     std::optional<x86::VmInstructionError> check_controls_and_host(EntryChecker& checker, CheckGroups groups);
     x86::VmxStatus fail_entry(Vmcs& vmcs, x86::ExitReason reason, uint64_t qualification);
-    bool load_guest(Vmcs& vmcs);
+    bool load_guest(Vmcs& vmcs, CheckGroups written);
+    bool is_same_translation(const Vmcs& vmcs, CheckGroups written, LiveMask loaded) const;
     void load_efer(const Vmcs& vmcs, LiveMask loaded);
     bool load_paging(const Vmcs& vmcs, LiveMask loaded);
     void load_translation(const Vmcs& vmcs);

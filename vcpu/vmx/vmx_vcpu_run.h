@@ -16,12 +16,15 @@ Result<VmExit> VmxVCpu<Hw, Policy>::step() {
         return finish_mmio(core_);
     core_.pending.kind = Pending::Kind::None;
     prepare_entry(core_);
-    if (const auto loaded = load_guest_xstate(core_); !loaded) [[unlikely]]
-        return Unexpected(loaded.error());
+    const bool exchange = !shares_xstate(core_);
+    if (exchange) {
+        if (const auto loaded = load_guest_xstate(core_); !loaded) return Unexpected(loaded.error());
+    }
     const x86::VmxStatus status =
         core_.launched ? core_.hw->vmresume(core_.gprs) : core_.hw->vmlaunch(core_.gprs);
-    if (const auto restored = load_host_xstate(core_); !restored) [[unlikely]]
-        return Unexpected(restored.error());
+    if (exchange) {
+        if (const auto restored = load_host_xstate(core_); !restored) return Unexpected(restored.error());
+    }
     if (!status.ok()) [[unlikely]]
         return entry_failed(status);
     const x86::ExitReasonField reason{core_.vmcs.read32(x86::VmcsField::EXIT_REASON)};

@@ -18,7 +18,12 @@ constexpr bool is_valid_xcr0(uint64_t value, uint64_t supported) {
            all_or_none(TILECFG | TILEDATA);
 }
 
-// Around each VM entry; nothing to do while guest and host agree.
+// While guest and host agree there is nothing to load around a VM entry.
+template <class Hw>
+bool shares_xstate(const Core<Hw>& core) {
+    return core.guest_xcr0 == core.host_xcr0 && core.guest_xss == core.host_xss;
+}
+
 template <class Hw>
 Result<void> load_guest_xstate(Core<Hw>& core) {
     if (core.guest_xcr0 != core.host_xcr0) {

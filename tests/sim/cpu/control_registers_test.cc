@@ -84,12 +84,18 @@ TEST(ControlRegisters, PagingWithLmeActivatesIa32eModeOnlyFromThere) {
 
 TEST(ControlRegisters, WriteProtectChangesPermissionsWithoutAFlush) {
     Machine machine(Mode::Long64);
-    const uint64_t generation = machine.mmu.generation();
+    Translation page;
+    const auto read = [&] {
+        return machine.mmu.translate(Gva(Machine::kCode), Access::supervisor(AccessType::Read), page);
+    };
+    ASSERT_FALSE(read());
+    const uint64_t walks = machine.mmu.counters().walks;
     const CpuResult result = mov_to(machine, 0, machine.cpu.cr0() & ~cr0::WP);
     ASSERT_TRUE(result.done());
     EXPECT_EQ(result.tlb, TlbEffect::Permissions);
-    EXPECT_EQ(machine.mmu.generation(), generation);
     EXPECT_FALSE(machine.mmu.protection().write_protect);
+    ASSERT_FALSE(read());
+    EXPECT_EQ(machine.mmu.counters().walks, walks);
 }
 
 TEST(ControlRegisters, PaePagingLoadsItsPdptesAndRefusesReservedBits) {
