@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "isa/check.h"
+#include "sim/mmu/usual_walk.h"
 
 namespace vtless::sim {
 
@@ -109,13 +110,24 @@ inline uint8_t* Mmu::cached_bytes(Gva gva, size_t bytes, Access access) const {
     return memory_->base() + (hit->hpa_page() | gva.page_offset());
 }
 
-MmuFault Mmu::walk_and_cache(Gva gva, Access access, Translation& out) {
-    Walker walker(*this, Walker::Update::Yes);
-    TlbEntry entry;
-    const MmuFault fault = walker.linear(gva, access, entry);
+inline MmuFault Mmu::walk(Gva gva, Access access, TlbEntry& entry) {
     ++counters_.walks;
+    if (UsualWalk::applies(*this)) {
+        UsualWalk usual(*this);
+        if (usual.linear(gva, access, entry)) {
+            counters_.references += usual.references();
+            return usual.fault();
+        }
+    }
+    Walker walker(*this, Walker::Update::Yes);
+    const MmuFault fault = walker.linear(gva, access, entry);
     counters_.references += walker.references();
-    if (fault) {
+    return fault;
+}
+
+MmuFault Mmu::walk_and_cache(Gva gva, Access access, Translation& out) {
+    TlbEntry entry;
+    if (const MmuFault fault = walk(gva, access, entry)) {
         // A fault drops what was cached for the address: SDM Vol. 3A 4.10.4.1, Vol. 3C 29.4.3.1.
         tlb_.erase(gva.frame_number());
         return fault;

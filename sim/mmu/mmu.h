@@ -101,6 +101,7 @@ class Mmu {
     bool suffices(const TlbEntry& entry, Access access) const;
     void answer(const TlbEntry& entry, Gva gva, Access access, Translation& out) const;
     uint8_t* cached_bytes(Gva gva, size_t bytes, Access access) const;
+    MmuFault walk(Gva gva, Access access, TlbEntry& entry);
     MmuFault walk_and_cache(Gva gva, Access access, Translation& out);
     MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);
 

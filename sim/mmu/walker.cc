@@ -17,29 +17,10 @@ namespace {
 
 constexpr unsigned kNoEptShift = 52;  // without EPT no page of it is smaller than the guest's
 
-uint64_t wanted(AccessType type) {
-    switch (type) {
-        case AccessType::Read:
-            return ept::READ;
-        case AccessType::Write:
-            return ept::WRITE;
-        case AccessType::Fetch:
-            return ept::EXECUTE;
-    }
-    return ept::RWX;
-}
-
 template <class T>
 uint64_t load(const HostMemory& memory, Hpa hpa) {
     T value = static_cast<T>(~T{0});
     if (memory.contains(hpa, sizeof(T))) std::memcpy(&value, memory.base() + hpa.value(), sizeof(T));
-    return value;
-}
-
-template <class T>
-T load_within(const HostMemory& memory, uint64_t address) {
-    T value;
-    std::memcpy(&value, memory.base() + address, sizeof(T));
     return value;
 }
 
@@ -78,95 +59,50 @@ Walker::Walker(const Mmu& mmu, Update update)
     : mmu_(mmu),
       memory_(mmu.memory()),
       update_(update == Update::Yes),
-      eptp_{mmu.ept().value_or(0)},
-      ept_enabled_(mmu.ept().has_value()),
-      ept_reserved_(~bit_range(mmu.ept_features().physical_bits - 1, 0) & ept::kAddress) {}
+      nested_(mmu.memory(), x86::Eptp{mmu.ept().value_or(0)}, mmu.ept_features()),
+      ept_enabled_(mmu.ept().has_value()) {}
 
-bool Walker::refuse(MmuFault::Kind kind, Gpa gpa, uint64_t qualification) {
-    fault_.kind = kind;
-    fault_.gpa = gpa;
-    fault_.qualification = qualification;
-    return false;
-}
-
-// The walk where nothing is amiss and no flag is to be set, four levels of readable entries: one test of each
-// says so. False where the rules have to be looked at one by one; nothing has been counted or changed then.
-bool Walker::nested_as_usual(Gpa gpa, uint64_t want, Nested& out) {
-    const x86::EptFeatures& features = mmu_.ept_features();
-    const bool flags = eptp_.accessed_dirty();
-    if (eptp_.walk_length() != 4 || (gpa.value() >> ept::page_shift(5)) != 0) return false;
-    if (flags && (want & ept::WRITE) != 0) want |= ept::DIRTY;
-    const uint64_t needed = ept::READ | (flags ? ept::ACCESSED : 0);
-    uint64_t table = eptp_.root();
-    uint64_t rights = ept::RWX;
-    uint64_t leaf = 0;
-    unsigned level = 4;
-    for (;; --level) {
-        const uint64_t address = table + ept::table_index(level, gpa.value()) * uint64_t{8};
-        if (address >= memory_.size()) return false;
-        const auto entry = load_within<uint64_t>(memory_, address);
-        if ((entry & needed) != needed || (entry & ept_reserved_) != 0) return false;
-        rights &= entry;
-        leaf = entry;
-        if (level == 1) break;
-        if ((entry & ept::LARGE) != 0) {
-            const bool allowed = (level == 2 && features.page_2m) || (level == 3 && features.page_1g);
-            if (!allowed || (entry & bit_range(ept::page_shift(level) - 1, 12)) != 0) return false;
-            break;
-        }
-        if ((entry & bit_range(6, 3)) != 0) return false;
-        table = entry & ept::kAddress;
-    }
-    if ((want & ~(rights | (leaf & ept::DIRTY))) != 0) return false;
-    if (!ept::is_valid_memory_type(Field<5, 3>::get(leaf))) return false;
-    references_ += 5 - level;
-    out.hpa = Hpa(ept::leaf_address(level, leaf) | (gpa.value() & (bit(ept::page_shift(level)) - 1)));
-    out.rights = static_cast<uint8_t>(rights);
-    out.shift = static_cast<uint8_t>(ept::page_shift(level));
-    out.dirty = !flags || (leaf & ept::DIRTY) != 0;
-    return true;
-}
-
-bool Walker::nested(Gpa gpa, uint64_t want, Nested& out) {
+bool Walker::nested(Gpa gpa, uint64_t want, NestedPage& out) {
     if (!ept_enabled_) {
-        out = {Hpa(gpa.value()), static_cast<uint8_t>(ept::RWX), static_cast<uint8_t>(kNoEptShift), true};
+        out.hpa = Hpa(gpa.value());
+        out.page_shift = kNoEptShift;
         return true;
     }
-    if (nested_as_usual(gpa, want, out)) return true;
+    out = nested_.usual(gpa, want);
+    if (out) {
+        references_ += out.references;
+        return true;
+    }
     auto read_entry = [this](unsigned level, Hpa hpa) {
         ++references_;
         ept_addresses_[level] = hpa;
-        return ept_entries_[level] = load<uint64_t>(memory_, hpa);
+        return ept_entries_[level] = nested_.load(hpa);
     };
-    const x86::EptWalk walk = x86::ept_walk(eptp_, gpa, mmu_.ept_features(), read_entry);
-    if (walk.end == x86::EptWalk::End::MISCONFIGURED)
-        return refuse(MmuFault::Kind::EptMisconfiguration, gpa, 0);
-    if (walk.end == x86::EptWalk::End::NOT_PRESENT || (want & ~uint64_t{walk.rights}) != 0)
-        return refuse(MmuFault::Kind::EptViolation, gpa, want | uint64_t{walk.rights} << 3);
+    const x86::EptWalk walk = x86::ept_walk(nested_.eptp(), gpa, mmu_.ept_features(), read_entry);
+    if (!NestedWalk::permits(walk, gpa, want, fault_)) return false;
 
+    const bool flags = nested_.eptp().accessed_dirty();
     const bool write = (want & ept::WRITE) != 0;
-    if (eptp_.accessed_dirty()) set_ept_flags(walk.level, write);
+    if (flags) set_ept_flags(walk.level, write);
     out.hpa = walk.hpa;
     out.rights = walk.rights;
-    out.shift = walk.page_shift;
-    out.dirty = !eptp_.accessed_dirty() || write || (walk.leaf & ept::DIRTY) != 0;
+    out.page_shift = walk.page_shift;
+    out.dirty = !flags || write || (walk.leaf & ept::DIRTY) != 0;
     return true;
 }
 
 // SDM Vol. 3C "Accessed and Dirty Flags for EPT" (29.3.5).
 void Walker::set_ept_flags(unsigned leaf_level, bool write) {
     if (!update_) return;
-    for (unsigned level = eptp_.walk_length(); level >= leaf_level; --level) {
+    for (unsigned level = nested_.eptp().walk_length(); level >= leaf_level; --level) {
         const uint64_t flags = ept::ACCESSED | (level == leaf_level && write ? ept::DIRTY : 0);
         if ((ept_entries_[level] & flags) != flags) set_flags(memory_, ept_addresses_[level], flags);
     }
 }
 
 bool Walker::read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry) {
-    // With accessed and dirty flags for EPT, these reads count as writes (SDM Vol. 3C 29.3.3.2).
-    const uint64_t want = ept::READ | (ept_enabled_ && eptp_.accessed_dirty() ? ept::WRITE : 0);
-    Nested page;
-    if (!nested(gpa, want, page)) return false;
+    NestedPage page;
+    if (!nested(gpa, nested_.wanted_of_tables(), page)) return false;
     ++references_;
     entry = guest_entry_bytes_ == 4 ? load<uint32_t>(memory_, page.hpa) : load<uint64_t>(memory_, page.hpa);
     guest_steps_[level] = {entry, gpa, page.hpa, page.rights};
@@ -178,21 +114,21 @@ bool Walker::set_guest_flags(unsigned leaf_level, bool write) {
         const GuestStep& step = guest_steps_[level];
         const uint64_t flags = pte::A | (level == leaf_level && write ? pte::D : 0);
         if ((step.entry & flags) == flags) continue;
-        if ((step.ept_rights & ept::WRITE) == 0)
-            return refuse(MmuFault::Kind::EptViolation, step.gpa,
-                          Qualification::WRITE | uint64_t{step.ept_rights} << 3);
+        if ((step.ept_rights & ept::WRITE) == 0) {
+            fault_.kind = MmuFault::Kind::EptViolation;
+            fault_.gpa = step.gpa;
+            fault_.qualification = Qualification::WRITE | step.ept_rights << 3;
+            return false;
+        }
         if (update_) set_flags(memory_, step.hpa, flags);
     }
     return true;
 }
 
 bool Walker::finish(Gpa gpa, AccessType type, TlbEntry& entry) {
-    Nested page;
+    NestedPage page;
     if (!nested(gpa, wanted(type), page)) return false;
-    entry.gpa_rights |= gpa.page().value() | uint64_t{page.rights} << 4 |
-                        (page.dirty ? TlbEntry::kEptDirty : 0) |
-                        (memory_.contains(page.hpa, 1) ? TlbEntry::kBacked : 0);
-    entry.hpa_shifts |= page.hpa.page().value() | uint64_t{page.shift} << 6;
+    add_nested_page(entry, gpa, page, memory_);
     return true;
 }
 

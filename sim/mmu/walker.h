@@ -5,10 +5,10 @@
 #include <array>
 #include <cstdint>
 
-#include "isa/x86/ept_walk.h"
 #include "isa/x86/guest_walk.h"
 #include "sim/mmu/access.h"
 #include "sim/mmu/host_memory.h"
+#include "sim/mmu/nested_walk.h"
 #include "sim/mmu/tlb.h"
 
 namespace vtless::sim {
@@ -54,33 +54,24 @@ class Walker {
     uint64_t references() const { return references_; }
 
   private:
-    struct Nested {
-        Hpa hpa;
-        uint8_t rights = 0;  // x86::ept::RWX
-        uint8_t shift = 12;
-        bool dirty = true;
-    };
     struct GuestStep {
         uint64_t entry = 0;
         Gpa gpa;
         Hpa hpa;
-        uint8_t ept_rights = 0;
+        uint64_t ept_rights = 0;
     };
 
-    bool nested(Gpa gpa, uint64_t want, Nested& out);
-    bool nested_as_usual(Gpa gpa, uint64_t want, Nested& out);
+    bool nested(Gpa gpa, uint64_t want, NestedPage& out);
     void set_ept_flags(unsigned leaf_level, bool write);
     bool read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry);
     bool set_guest_flags(unsigned leaf_level, bool write);
     bool finish(Gpa gpa, AccessType type, TlbEntry& entry);
-    bool refuse(MmuFault::Kind kind, Gpa gpa, uint64_t qualification);
 
     const Mmu& mmu_;
     const HostMemory& memory_;
     const bool update_;
-    x86::Eptp eptp_;
+    NestedWalk nested_;
     bool ept_enabled_;
-    uint64_t ept_reserved_;  // bits of every EPT entry beyond the physical-address width
     unsigned top_level_ = 0;  // of the guest's walk in memory
     unsigned guest_entry_bytes_ = 8;
     uint64_t references_ = 0;

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The walk that nearly all are: four levels of guest paging, each of whose entries four levels of EPT
+// translate, every entry well formed and every flag set already.
+#pragma once
+
+#include <cstdint>
+
+#include "sim/mmu/nested_walk.h"
+
+namespace vtless::sim {
+
+class Mmu;
+
+// Lives for one walk, which writes nothing. What it cannot answer is Walker's, from the start.
+class UsualWalk {
+  public:
+    static bool applies(const Mmu& mmu);
+    explicit UsualWalk(const Mmu& mmu);
+
+    // False when the walk is not as usual: then nothing is to be counted. Otherwise there is a fault, or the
+    // entry is filled; each as Walker would say, after as many references.
+    bool linear(Gva gva, Access access, TlbEntry& entry);
+    const MmuFault& fault() const { return fault_; }
+    uint64_t references() const { return references_; }
+
+  private:
+    struct GuestPage {
+        uint64_t common = ~uint64_t{0};  // bits that are set in all entries
+        uint64_t any = 0;                // bits that are set in one
+        uint64_t leaf = 0;
+        unsigned page_shift = 12;
+        Gpa gpa;  // of the byte
+    };
+
+    bool walk_guest(Gva gva, Access access, GuestPage& page);
+    bool large_is_usual(unsigned level, uint64_t entry) const;
+    // Both leave a fault, and say whether there is one.
+    bool refuse_nested(Gpa gpa, uint64_t want, uint64_t qualification);
+    bool refuse(Access access, uint32_t cause);
+
+    const Mmu& mmu_;
+    NestedWalk nested_;
+    uint64_t references_ = 0;
+    MmuFault fault_;
+};
+
+}  // namespace vtless::sim
