@@ -36,6 +36,8 @@ Mmu::Mmu(HostMemory& memory, const MmuConfig& config) : memory_(&memory), config
     VTLESS_CHECK(config.physical_address_bits >= 32 && config.physical_address_bits <= 52);
     ept_features_.physical_bits = config.physical_address_bits;
     ept_features_.execute_only = config.ept_execute_only;
+    ept_features_.page_2m = config.ept_page_2m;
+    ept_features_.page_1g = config.ept_page_1g;
     set_paging({});
 }
 

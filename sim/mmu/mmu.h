@@ -20,6 +20,8 @@ struct MmuConfig {
     unsigned physical_address_bits = 40;  // MAXPHYADDR, 32 to 52
     bool guest_1g_pages = true;
     bool ept_execute_only = true;
+    bool ept_page_2m = true;
+    bool ept_page_1g = true;
 };
 
 // The TLB is unbounded and changes only by accesses and flushes of the guest, never by the engine's need to

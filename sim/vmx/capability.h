@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What this processor's VMX can do, as its capability MSRs say: only what works is advertised.
+// What a processor's VMX can do, as its capability MSRs say: only what works is advertised.
 // SDM Vol. 3D "VMX Capability Reporting Facility" (Appendix A).
 #pragma once
 
@@ -12,7 +12,44 @@
 #include "isa/x86/vmx_capability.h"
 #include "sim/cpu/features.h"
 
-namespace vtless::sim::capability {
+namespace vtless::sim {
+
+// The capabilities of one processor, of which all parts of it hold a reference.
+struct VmxCapabilities {
+    // The control words as VM entry checks them: by the TRUE capability MSRs where those exist.
+    // SDM Vol. 3C 27.2.1.1.
+    x86::PinCapability pin;
+    x86::PrimaryCapability primary;
+    x86::SecondaryCapability secondary;
+    x86::ExitCapability exit;
+    x86::EntryCapability entry;
+    x86::VmxBasic basic;
+    x86::VmxMisc misc;
+    x86::EptVpidCapability ept_vpid;
+    uint64_t cr0_fixed0 = 0;
+    uint64_t cr0_fixed1 = 0;
+    uint64_t cr4_fixed0 = 0;
+    uint64_t cr4_fixed1 = 0;
+    unsigned physical_bits = 0;
+    unsigned linear_bits = 0;
+    // What the guest's own instructions may set: CR4.VMXE is always set in non-root operation.
+    CpuFeatures guest_features{};
+
+    // The value of a capability MSR or IA32_FEATURE_CONTROL; nothing for any other MSR, or one that this
+    // processor lacks.
+    std::optional<uint64_t> read(x86::Msr msr) const;
+
+    constexpr bool fits_physical_width(uint64_t address) const { return (address >> physical_bits) == 0; }
+    constexpr bool cr0_allowed(uint64_t value, uint64_t not_checked = 0) const {
+        return x86::meets_fixed_bits(value, cr0_fixed0 & ~not_checked, cr0_fixed1);
+    }
+    constexpr bool cr4_allowed(uint64_t value) const {
+        return x86::meets_fixed_bits(value, cr4_fixed0, cr4_fixed1);
+    }
+};
+
+// What the engine can do, and with that the most that any processor advertises.
+namespace capability {
 
 inline constexpr uint32_t kRevision = 0x12;
 inline constexpr unsigned kPhysicalBits = 40;
@@ -89,13 +126,27 @@ inline constexpr uint64_t kEptVpid = [] {
 inline constexpr uint64_t kFeatureControl =
     x86::feature_control::LOCK | x86::feature_control::VMX_OUTSIDE_SMX;
 
-// What the guest's own instructions may set: CR4.VMXE is always set in non-root operation.
-inline constexpr CpuFeatures kGuestFeatures{kCr4Fixed1, CpuFeatures{}.efer, CpuFeatures{}.xcr0};
+}  // namespace capability
 
-// The value of a capability MSR or IA32_FEATURE_CONTROL; nothing for any other MSR.
-std::optional<uint64_t> read(x86::Msr msr);
+inline constexpr VmxCapabilities kEngineCapabilities = [] {
+    namespace can = capability;
+    VmxCapabilities all;
+    all.pin = can::kPin;
+    all.primary = can::kPrimary;
+    all.secondary = can::kSecondary;
+    all.exit = can::kExit;
+    all.entry = can::kEntry;
+    all.basic = {can::kBasic};
+    all.misc = {can::kMisc};
+    all.ept_vpid = {can::kEptVpid};
+    all.cr0_fixed0 = can::kCr0Fixed0;
+    all.cr0_fixed1 = can::kCr0Fixed1;
+    all.cr4_fixed0 = can::kCr4Fixed0;
+    all.cr4_fixed1 = can::kCr4Fixed1;
+    all.physical_bits = can::kPhysicalBits;
+    all.linear_bits = can::kLinearBits;
+    all.guest_features.cr4 = can::kCr4Fixed1;
+    return all;
+}();
 
-// Whether an address lies within the physical-address width.
-constexpr bool fits_physical_width(uint64_t address) { return (address >> kPhysicalBits) == 0; }
-
-}  // namespace vtless::sim::capability
+}  // namespace vtless::sim

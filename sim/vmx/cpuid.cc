@@ -3,8 +3,6 @@
 
 #include <cstring>
 
-#include "sim/vmx/capability.h"
-
 namespace vtless::sim {
 namespace {
 
@@ -69,7 +67,8 @@ CpuidResult xsave(uint32_t subleaf) {
 
 }  // namespace
 
-CpuidResult processor_cpuid(uint32_t number, uint32_t subleaf, const RootState& root) {
+CpuidResult processor_cpuid(uint32_t number, uint32_t subleaf, const RootState& root,
+                            const VmxCapabilities& capabilities) {
     // A leaf above the maximum gives the highest basic leaf's data. SDM Vol. 2A CPUID.
     const bool basic = number <= kMaxBasicLeaf;
     const bool extended = number >= leaf::kExtendedMax && number <= kMaxExtendedLeaf;
@@ -98,7 +97,7 @@ CpuidResult processor_cpuid(uint32_t number, uint32_t subleaf, const RootState& 
         case leaf::kAdvancedPower:
             return {0, 0, 0, leaf::advanced_power_edx::INVARIANT_TSC};
         case leaf::kAddressSizes:
-            return {capability::kPhysicalBits | capability::kLinearBits << 8, 0, 0, 0};
+            return {capabilities.physical_bits | capabilities.linear_bits << 8, 0, 0, 0};
         default:
             return {};
     }

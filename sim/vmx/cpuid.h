@@ -5,13 +5,15 @@
 #include <cstdint>
 
 #include "isa/x86/cpuid.h"
+#include "sim/vmx/capability.h"
 #include "sim/vmx/root_state.h"
 
 namespace vtless::sim {
 
 // A plain Intel profile cut to what the engine's processor model runs: no AVX, XSAVES, PCID, INVPCID, RDRAND
 // or RDSEED. OSXSAVE and the size of the XSAVE area follow CR4 and XCR0 of `root`.
-x86::CpuidResult processor_cpuid(uint32_t leaf, uint32_t subleaf, const RootState& root);
+x86::CpuidResult processor_cpuid(uint32_t leaf, uint32_t subleaf, const RootState& root,
+                                 const VmxCapabilities& capabilities);
 
 // Bits of XCR0 that XSETBV may set.
 inline constexpr uint64_t kXcr0Supported = x86::xcr0::X87 | x86::xcr0::SSE;

@@ -9,6 +9,7 @@
 #include "isa/x86/ept.h"
 #include "isa/x86/vmcs_field.h"
 #include "sim/mmu/host_memory.h"
+#include "sim/vmx/capability.h"
 #include "sim/vmx/guest_state.h"
 #include "sim/vmx/root_state.h"
 #include "sim/vmx/vmcs.h"
@@ -24,13 +25,23 @@ struct EntryFailure {
     uint64_t qualification = 0;  // of the exit, for guest state: 0, or 2 to 4
 };
 
+// The processor that checks.
+struct EntryContext {
+    const RootState& root;
+    const HostMemory& memory;
+    const VmxCapabilities& capabilities = kEngineCapabilities;
+};
+
 // What the checks read, and the first that fails.
 class EntryChecker {
   public:
     // guest: where the fields are that the VMCS does not hold just now; nullptr when it holds all.
-    EntryChecker(const Vmcs& checked, const RootState& host, const HostMemory& ram,
-                 const GuestState* guest = nullptr)
-        : vmcs(checked), root(host), memory(ram), guest_(guest) {}
+    EntryChecker(const Vmcs& checked, const EntryContext& context, const GuestState* guest = nullptr)
+        : vmcs(checked),
+          root(context.root),
+          memory(context.memory),
+          capabilities(context.capabilities),
+          guest_(guest) {}
 
     // Whether the rule holds; the first broken one is kept.
     bool require(bool holds, const char* id, x86::VmcsField field, const char* rule,
@@ -53,6 +64,7 @@ class EntryChecker {
     const Vmcs& vmcs;
     const RootState& root;
     const HostMemory& memory;
+    const VmxCapabilities& capabilities;
 
   private:
     void fail(const char* id, x86::VmcsField field, const char* rule, uint64_t qualification) {
@@ -81,6 +93,6 @@ bool check_guest_nonregister(EntryChecker& c);  // 27.3.1.5
 bool check_guest_pdptes(EntryChecker& c);       // 27.3.1.6
 
 // What INVEPT, too, asks of an EPT pointer.
-bool is_valid_eptp(x86::Eptp eptp);
+bool is_valid_eptp(x86::Eptp eptp, const VmxCapabilities& can);
 
 }  // namespace vtless::sim

@@ -3,7 +3,6 @@
 #include "isa/x86/control_regs.h"
 #include "isa/x86/ept.h"
 #include "isa/x86/event_info.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/entry_checks.h"
 
 namespace vtless::sim {
@@ -16,27 +15,27 @@ using x86::PinControls;
 using x86::PrimaryControls;
 using x86::SecondaryControls;
 
-bool is_page_address(uint64_t address) {
-    return (address & 0xfff) == 0 && capability::fits_physical_width(address);
+bool is_page_address(const EntryChecker& c, uint64_t address) {
+    return (address & 0xfff) == 0 && c.capabilities.fits_physical_width(address);
 }
 
 // An MSR area is ignored when its count is 0; else 16-byte entries, all within the physical-address width.
-bool is_msr_area(uint64_t address, uint64_t count) {
+bool is_msr_area(const EntryChecker& c, uint64_t address, uint64_t count) {
     if (count == 0) return true;
     const uint64_t last = address + count * 16 - 1;
-    return (address & 0xf) == 0 && capability::fits_physical_width(address) &&
-           capability::fits_physical_width(last);
+    return (address & 0xf) == 0 && c.capabilities.fits_physical_width(address) &&
+           c.capabilities.fits_physical_width(last);
 }
 
 bool check_capabilities(EntryChecker& c) {
     const bool secondary = c.vmcs.primary().has(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS);
-    return c.require(capability::kPin.accepts(c.vmcs.pin()), "controls.pin.reserved",
+    return c.require(c.capabilities.pin.accepts(c.vmcs.pin()), "controls.pin.reserved",
                      F::PIN_BASED_VM_EXECUTION_CONTROLS,
                      "reserved bits must be as IA32_VMX_TRUE_PINBASED_CTLS says") &&
-           c.require(capability::kPrimary.accepts(c.vmcs.primary()), "controls.primary.reserved",
+           c.require(c.capabilities.primary.accepts(c.vmcs.primary()), "controls.primary.reserved",
                      F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
                      "reserved bits must be as IA32_VMX_TRUE_PROCBASED_CTLS says") &&
-           c.require(!secondary || capability::kSecondary.accepts(c.vmcs.secondary()),
+           c.require(!secondary || c.capabilities.secondary.accepts(c.vmcs.secondary()),
                      "controls.secondary.reserved", F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
                      "reserved bits must be as IA32_VMX_PROCBASED_CTLS2 says");
 }
@@ -44,11 +43,11 @@ bool check_capabilities(EntryChecker& c) {
 bool check_bitmaps(EntryChecker& c) {
     const bool io = c.vmcs.primary().has(PrimaryControls::USE_IO_BITMAPS);
     const bool msr = c.vmcs.primary().has(PrimaryControls::USE_MSR_BITMAPS);
-    return c.require(!io || is_page_address(c.get(F::IO_BITMAP_A)), "controls.io_bitmap_a.address",
+    return c.require(!io || is_page_address(c, c.get(F::IO_BITMAP_A)), "controls.io_bitmap_a.address",
                      F::IO_BITMAP_A, "must be 4-KiB aligned and within the physical-address width") &&
-           c.require(!io || is_page_address(c.get(F::IO_BITMAP_B)), "controls.io_bitmap_b.address",
+           c.require(!io || is_page_address(c, c.get(F::IO_BITMAP_B)), "controls.io_bitmap_b.address",
                      F::IO_BITMAP_B, "must be 4-KiB aligned and within the physical-address width") &&
-           c.require(!msr || is_page_address(c.get(F::MSR_BITMAP)), "controls.msr_bitmap.address",
+           c.require(!msr || is_page_address(c, c.get(F::MSR_BITMAP)), "controls.msr_bitmap.address",
                      F::MSR_BITMAP, "must be 4-KiB aligned and within the physical-address width");
 }
 
@@ -63,11 +62,20 @@ bool check_nmi_controls(EntryChecker& c) {
                      "NMI-window exiting needs virtual NMIs");
 }
 
-bool memory_type_ok(x86::Eptp eptp) {
-    return eptp.memory_type() == x86::MemoryType::WB || eptp.memory_type() == x86::MemoryType::UC;
+using E = x86::EptVpidCapability;
+
+bool memory_type_ok(x86::Eptp eptp, const VmxCapabilities& can) {
+    return (eptp.memory_type() == x86::MemoryType::WB && can.ept_vpid.has(E::kWriteBack)) ||
+           (eptp.memory_type() == x86::MemoryType::UC && can.ept_vpid.has(E::kUncacheable));
 }
-bool reserved_ok(x86::Eptp eptp) {
-    return (eptp.raw & bit_range(11, 7)) == 0 && capability::fits_physical_width(eptp.raw);
+bool walk_length_ok(x86::Eptp eptp, const VmxCapabilities& can) {
+    return eptp.walk_length() == 4 && can.ept_vpid.has(E::kWalkLength4);
+}
+bool accessed_dirty_ok(x86::Eptp eptp, const VmxCapabilities& can) {
+    return !eptp.accessed_dirty() || can.ept_vpid.has(E::kAccessedDirty);
+}
+bool reserved_ok(x86::Eptp eptp, const VmxCapabilities& can) {
+    return (eptp.raw & bit_range(11, 7)) == 0 && can.fits_physical_width(eptp.raw);
 }
 
 bool check_ept_and_vpid(EntryChecker& c) {
@@ -76,11 +84,14 @@ bool check_ept_and_vpid(EntryChecker& c) {
     const x86::Eptp eptp{c.get(F::EPT_POINTER)};
     return c.require(!secondary.has(SecondaryControls::ENABLE_VPID) || c.get(F::VPID) != 0,
                      "controls.vpid.zero", F::VPID, "with VPIDs enabled the VPID must not be 0") &&
-           c.require(!ept || memory_type_ok(eptp), "controls.eptp.memory_type", F::EPT_POINTER,
+           c.require(!ept || memory_type_ok(eptp, c.capabilities), "controls.eptp.memory_type",
+                     F::EPT_POINTER,
                      "bits 2:0 must be a memory type of IA32_VMX_EPT_VPID_CAP: 0 (UC) or 6 (WB)") &&
-           c.require(!ept || eptp.walk_length() == 4, "controls.eptp.walk_length", F::EPT_POINTER,
-                     "bits 5:3 must be 3: a page walk of length 4") &&
-           c.require(!ept || reserved_ok(eptp), "controls.eptp.reserved", F::EPT_POINTER,
+           c.require(!ept || walk_length_ok(eptp, c.capabilities), "controls.eptp.walk_length",
+                     F::EPT_POINTER, "bits 5:3 must be 3: a page walk of length 4") &&
+           c.require(!ept || accessed_dirty_ok(eptp, c.capabilities), "controls.eptp.accessed_dirty",
+                     F::EPT_POINTER, "bit 6 must be 0 without accessed and dirty flags for EPT") &&
+           c.require(!ept || reserved_ok(eptp, c.capabilities), "controls.eptp.reserved", F::EPT_POINTER,
                      "bits 11:7 and those beyond the physical-address width must be 0") &&
            c.require(ept || !secondary.has(SecondaryControls::UNRESTRICTED_GUEST),
                      "controls.unrestricted_guest.needs_ept",
@@ -89,37 +100,39 @@ bool check_ept_and_vpid(EntryChecker& c) {
 
 }  // namespace
 
-bool is_valid_eptp(x86::Eptp eptp) {
-    return memory_type_ok(eptp) && eptp.walk_length() == 4 && reserved_ok(eptp);
+bool is_valid_eptp(x86::Eptp eptp, const VmxCapabilities& can) {
+    return memory_type_ok(eptp, can) && walk_length_ok(eptp, can) && accessed_dirty_ok(eptp, can) &&
+           reserved_ok(eptp, can);
 }
 
 bool check_execution_controls(EntryChecker& c) {
     return check_capabilities(c) &&
-           c.require(c.get(F::CR3_TARGET_COUNT) <= capability::kCr3Targets, "controls.cr3_target_count",
-                     F::CR3_TARGET_COUNT, "must not exceed IA32_VMX_MISC bits 24:16") &&
+           c.require(c.get(F::CR3_TARGET_COUNT) <= c.capabilities.misc.cr3_targets(),
+                     "controls.cr3_target_count", F::CR3_TARGET_COUNT,
+                     "must not exceed IA32_VMX_MISC bits 24:16") &&
            check_bitmaps(c) && check_nmi_controls(c) && check_ept_and_vpid(c);
 }
 
 bool check_exit_controls(EntryChecker& c) {
     const ExitControls controls = c.vmcs.exit_controls();
-    return c.require(capability::kExit.accepts(controls), "controls.exit.reserved", F::VM_EXIT_CONTROLS,
+    return c.require(c.capabilities.exit.accepts(controls), "controls.exit.reserved", F::VM_EXIT_CONTROLS,
                      "reserved bits must be as IA32_VMX_TRUE_EXIT_CTLS says") &&
            c.require(c.vmcs.pin().has(PinControls::ACTIVATE_VMX_PREEMPTION_TIMER) ||
                          !controls.has(ExitControls::SAVE_VMX_PREEMPTION_TIMER_VALUE),
                      "controls.exit.save_timer_needs_timer", F::VM_EXIT_CONTROLS,
                      "saving the preemption timer needs the timer to be active") &&
-           c.require(is_msr_area(c.get(F::VM_EXIT_MSR_STORE_ADDRESS), c.get(F::VM_EXIT_MSR_STORE_COUNT)),
+           c.require(is_msr_area(c, c.get(F::VM_EXIT_MSR_STORE_ADDRESS), c.get(F::VM_EXIT_MSR_STORE_COUNT)),
                      "controls.exit.msr_store_area", F::VM_EXIT_MSR_STORE_ADDRESS,
                      "must be 16-byte aligned and end within the physical-address width") &&
-           c.require(is_msr_area(c.get(F::VM_EXIT_MSR_LOAD_ADDRESS), c.get(F::VM_EXIT_MSR_LOAD_COUNT)),
+           c.require(is_msr_area(c, c.get(F::VM_EXIT_MSR_LOAD_ADDRESS), c.get(F::VM_EXIT_MSR_LOAD_COUNT)),
                      "controls.exit.msr_load_area", F::VM_EXIT_MSR_LOAD_ADDRESS,
                      "must be 16-byte aligned and end within the physical-address width");
 }
 
 bool check_entry_controls(EntryChecker& c) {
-    return c.require(capability::kEntry.accepts(c.vmcs.entry_controls()), "controls.entry.reserved",
+    return c.require(c.capabilities.entry.accepts(c.vmcs.entry_controls()), "controls.entry.reserved",
                      F::VM_ENTRY_CONTROLS, "reserved bits must be as IA32_VMX_TRUE_ENTRY_CTLS says") &&
-           c.require(is_msr_area(c.get(F::VM_ENTRY_MSR_LOAD_ADDRESS), c.get(F::VM_ENTRY_MSR_LOAD_COUNT)),
+           c.require(is_msr_area(c, c.get(F::VM_ENTRY_MSR_LOAD_ADDRESS), c.get(F::VM_ENTRY_MSR_LOAD_COUNT)),
                      "controls.entry.msr_load_area", F::VM_ENTRY_MSR_LOAD_ADDRESS,
                      "must be 16-byte aligned and end within the physical-address width");
 }

@@ -8,7 +8,6 @@
 #include "isa/x86/msr.h"
 #include "isa/x86/rflags.h"
 #include "isa/x86/segment.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/entry_checks.h"
 
 namespace vtless::sim {
@@ -98,15 +97,16 @@ bool check_pending_debug(EntryChecker& c) {
 bool check_link_pointer(EntryChecker& c) {
     const uint64_t link = c.get(F::VMCS_LINK_POINTER);
     if (link == ~uint64_t{0}) return true;
-    if (!c.require((link & 0xfff) == 0 && capability::fits_physical_width(link), "guest.link_pointer.address",
-                   F::VMCS_LINK_POINTER, "must be all ones, or 4-KiB aligned and within the physical width",
+    if (!c.require((link & 0xfff) == 0 && c.capabilities.fits_physical_width(link),
+                   "guest.link_pointer.address", F::VMCS_LINK_POINTER,
+                   "must be all ones, or 4-KiB aligned and within the physical width",
                    kQualificationLinkPointer))
         return false;
     uint32_t header = ~uint32_t{0};
     if (const uint8_t* bytes = c.memory.map(Hpa(link))) std::memcpy(&header, bytes, sizeof header);
-    return c.require(header == capability::kRevision, "guest.link_pointer.revision", F::VMCS_LINK_POINTER,
-                     "the VMCS that it names must have this processor's revision identifier",
-                     kQualificationLinkPointer);
+    return c.require(
+        header == c.capabilities.basic.revision(), "guest.link_pointer.revision", F::VMCS_LINK_POINTER,
+        "the VMCS that it names must have this processor's revision identifier", kQualificationLinkPointer);
 }
 
 }  // namespace
@@ -116,8 +116,7 @@ bool check_guest_nonregister(EntryChecker& c) {
 }
 
 bool check_guest_pdptes(EntryChecker& c) {
-    constexpr uint64_t kReserved =
-        bit_range(2, 1) | bit_range(8, 5) | bit_range(63, capability::kPhysicalBits);
+    const uint64_t reserved = bit_range(2, 1) | bit_range(8, 5) | bit_range(63, c.capabilities.physical_bits);
     constexpr F kFields[] = {F::GUEST_PDPTE0, F::GUEST_PDPTE1, F::GUEST_PDPTE2, F::GUEST_PDPTE3};
     const bool pae_paging = (c.get(F::GUEST_CR0) & x86::cr0::PG) != 0 &&
                             (c.get(F::GUEST_CR4) & x86::cr4::PAE) != 0 && !c.ia32e_guest();
@@ -125,7 +124,7 @@ bool check_guest_pdptes(EntryChecker& c) {
     if (!pae_paging || !c.vmcs.secondary().has(x86::SecondaryControls::ENABLE_EPT)) return true;
     for (const F field : kFields) {
         const uint64_t entry = c.get(field);
-        if (!c.require((entry & 1) == 0 || (entry & kReserved) == 0, "guest.pdpte.reserved", field,
+        if (!c.require((entry & 1) == 0 || (entry & reserved) == 0, "guest.pdpte.reserved", field,
                        "bits 2:1, 8:5 and those beyond the physical-address width of a present PDPTE must be "
                        "0",
                        kQualificationPdpte))

@@ -6,7 +6,6 @@
 #include "isa/x86/msr.h"
 #include "isa/x86/rflags.h"
 #include "isa/x86/segment.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/entry_checks.h"
 
 namespace vtless::sim {
@@ -20,7 +19,7 @@ using x86::EntryControls;
 constexpr uint64_t kDebugctlDefined = x86::debugctl::LBR | x86::debugctl::BTF;
 
 bool require_canonical(EntryChecker& c, const char* id, F field) {
-    return c.require(is_canonical(c.get(field), capability::kLinearBits), id, field,
+    return c.require(is_canonical(c.get(field), c.capabilities.linear_bits), id, field,
                      "must be a canonical address");
 }
 
@@ -29,18 +28,17 @@ bool check_control_registers(EntryChecker& c) {
     const uint64_t cr4 = c.get(F::GUEST_CR4);
     const uint64_t not_checked = c.unrestricted() ? x86::cr0::PE | x86::cr0::PG : 0;
     const bool paging = (cr0 & x86::cr0::PG) != 0;
-    return c.require(
-               x86::meets_fixed_bits(cr0, capability::kCr0Fixed0 & ~not_checked, capability::kCr0Fixed1),
-               "guest.cr0.fixed", F::GUEST_CR0, "must set the bits that VMX operation fixes to 1") &&
+    return c.require(c.capabilities.cr0_allowed(cr0, not_checked), "guest.cr0.fixed", F::GUEST_CR0,
+                     "must set the bits that VMX operation fixes to 1") &&
            c.require(!paging || (cr0 & x86::cr0::PE) != 0, "guest.cr0.pg_without_pe", F::GUEST_CR0,
                      "CR0.PG needs CR0.PE") &&
-           c.require(x86::meets_fixed_bits(cr4, capability::kCr4Fixed0, capability::kCr4Fixed1),
-                     "guest.cr4.fixed", F::GUEST_CR4, "must set VMXE, and no bit that is not supported") &&
+           c.require(c.capabilities.cr4_allowed(cr4), "guest.cr4.fixed", F::GUEST_CR4,
+                     "must set VMXE, and no bit that is not supported") &&
            c.require(!c.ia32e_guest() || paging, "guest.cr0.ia32e_without_pg", F::GUEST_CR0,
                      "an IA-32e mode guest needs CR0.PG") &&
            c.require(!c.ia32e_guest() || (cr4 & x86::cr4::PAE) != 0, "guest.cr4.ia32e_without_pae",
                      F::GUEST_CR4, "an IA-32e mode guest needs CR4.PAE") &&
-           c.require(capability::fits_physical_width(c.get(F::GUEST_CR3)), "guest.cr3.width", F::GUEST_CR3,
+           c.require(c.capabilities.fits_physical_width(c.get(F::GUEST_CR3)), "guest.cr3.width", F::GUEST_CR3,
                      "bits beyond the physical-address width must be 0");
 }
 
@@ -99,7 +97,7 @@ bool check_guest_rip(EntryChecker& c) {
     const bool protected_mode = (c.get(F::GUEST_CR0) & x86::cr0::PE) != 0;
     return c.require(code64 || (rip >> 32) == 0, "guest.rip.width", F::GUEST_RIP,
                      "bits 63:32 must be 0 outside 64-bit mode") &&
-           c.require(!code64 || is_canonical(rip, capability::kLinearBits), "guest.rip.canonical",
+           c.require(!code64 || is_canonical(rip, c.capabilities.linear_bits), "guest.rip.canonical",
                      F::GUEST_RIP, "must be a canonical address") &&
            c.require((rflags & x86::rflags::kReserved) == 0 && (rflags & x86::rflags::kFixed1) != 0,
                      "guest.rflags.reserved", F::GUEST_RFLAGS,

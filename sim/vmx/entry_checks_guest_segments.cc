@@ -4,7 +4,6 @@
 
 #include "isa/x86/control_regs.h"
 #include "isa/x86/segment.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/entry_checks.h"
 
 namespace vtless::sim {
@@ -65,7 +64,7 @@ bool check_base(EntryChecker& c, const SegmentFields& s) {
     const uint64_t base = c.get(s.base);
     const bool wide = s.index == SegmentRegister::FS || s.index == SegmentRegister::GS;
     if (wide) {
-        return c.require(is_canonical(base, capability::kLinearBits), s.id.base, s.base,
+        return c.require(is_canonical(base, c.capabilities.linear_bits), s.id.base, s.base,
                          "must be a canonical address");
     }
     const bool checked = s.index == SegmentRegister::CS || usable(c, s);
@@ -141,7 +140,7 @@ bool check_cs_size(EntryChecker& c) {
 
 bool check_system_segment(EntryChecker& c, const SegmentFields& s, bool type_ok) {
     const AccessRights rights = rights_of(c, s);
-    return c.require(is_canonical(c.get(s.base), capability::kLinearBits), s.id.base, s.base,
+    return c.require(is_canonical(c.get(s.base), c.capabilities.linear_bits), s.id.base, s.base,
                      "must be a canonical address") &&
            c.require(type_ok, s.id.type, s.rights,
                      "the type must be LDT (2) for LDTR, a busy TSS (11, or 3 outside IA-32e mode) for TR") &&

@@ -3,7 +3,6 @@
 // Descriptor-Table Registers" (27.2.3), "Checks Related to Address-Space Size" (27.2.4).
 #include "isa/x86/control_regs.h"
 #include "isa/x86/msr.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/entry_checks.h"
 
 namespace vtless::sim {
@@ -13,7 +12,7 @@ using F = x86::VmcsField;
 using x86::ExitControls;
 
 bool require_canonical(EntryChecker& c, const char* id, F field) {
-    return c.require(is_canonical(c.get(field), capability::kLinearBits), id, field,
+    return c.require(is_canonical(c.get(field), c.capabilities.linear_bits), id, field,
                      "must be a canonical address");
 }
 
@@ -52,13 +51,11 @@ constexpr HostSelector kBases[] = {
 }  // namespace
 
 bool check_host_registers(EntryChecker& c) {
-    return c.require(
-               x86::meets_fixed_bits(c.get(F::HOST_CR0), capability::kCr0Fixed0, capability::kCr0Fixed1),
-               "host.cr0.fixed", F::HOST_CR0, "must set the bits that VMX operation fixes to 1") &&
-           c.require(
-               x86::meets_fixed_bits(c.get(F::HOST_CR4), capability::kCr4Fixed0, capability::kCr4Fixed1),
-               "host.cr4.fixed", F::HOST_CR4, "must set VMXE, and no bit that is not supported") &&
-           c.require(capability::fits_physical_width(c.get(F::HOST_CR3)), "host.cr3.width", F::HOST_CR3,
+    return c.require(c.capabilities.cr0_allowed(c.get(F::HOST_CR0)), "host.cr0.fixed", F::HOST_CR0,
+                     "must set the bits that VMX operation fixes to 1") &&
+           c.require(c.capabilities.cr4_allowed(c.get(F::HOST_CR4)), "host.cr4.fixed", F::HOST_CR4,
+                     "must set VMXE, and no bit that is not supported") &&
+           c.require(c.capabilities.fits_physical_width(c.get(F::HOST_CR3)), "host.cr3.width", F::HOST_CR3,
                      "bits beyond the physical-address width must be 0") &&
            check_host_msrs(c);
 }

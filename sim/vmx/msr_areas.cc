@@ -2,7 +2,6 @@
 // MSR-load and MSR-store areas. SDM Vol. 3C "Loading MSRs" (27.4, 28.6), "Saving MSRs" (28.4).
 #include <cstring>
 
-#include "sim/vmx/capability.h"
 #include "sim/vmx/vmx_processor.h"
 
 namespace vtless::sim {
@@ -36,7 +35,7 @@ bool fetch(const HostMemory& memory, Hpa at, MsrEntry& entry) {
 uint32_t VmxProcessor::load_msrs(Hpa area, uint32_t count, World world) {
     for (uint32_t i = 0; i < count; ++i) {
         MsrEntry entry;
-        if (i >= capability::kMsrListMax || !fetch(*memory_, area + uint64_t{i} * 16, entry) ||
+        if (i >= capabilities_.misc.msr_list_max() || !fetch(*memory_, area + uint64_t{i} * 16, entry) ||
             is_segment_base(entry.index) || !msrs_.write(static_cast<Msr>(entry.index), world, entry.value)) {
             return i + 1;
         }
@@ -48,7 +47,7 @@ uint32_t VmxProcessor::store_msrs(Hpa area, uint32_t count) {
     for (uint32_t i = 0; i < count; ++i) {
         const Hpa at = area + uint64_t{i} * 16;
         MsrEntry entry;
-        if (i >= capability::kMsrListMax || !fetch(*memory_, at, entry) ||
+        if (i >= capabilities_.misc.msr_list_max() || !fetch(*memory_, at, entry) ||
             !msrs_.read(static_cast<Msr>(entry.index), World::Guest, entry.value)) {
             return i + 1;
         }

@@ -4,12 +4,14 @@
 #include <algorithm>
 
 #include "isa/x86/control_regs.h"
-#include "sim/vmx/capability.h"
 
 namespace vtless::sim {
 namespace {
 
 using x86::Msr;
+
+using Can = VmxCapabilities;
+using Allows = bool (*)(const Can&, uint64_t value);
 
 // An MSR that some register of ours backs.
 struct RegisterMsr {
@@ -22,33 +24,34 @@ struct RegisterMsr {
 struct StoredMsr {
     Msr msr;
     uint64_t reset;
-    bool (*allows)(uint64_t value);
+    Allows allows;
 };
 
-bool canonical(uint64_t value) { return is_canonical(value, capability::kLinearBits); }
-bool any(uint64_t) { return true; }
-bool low32(uint64_t value) { return (value >> 32) == 0; }
+bool canonical(const Can& can, uint64_t value) { return is_canonical(value, can.linear_bits); }
+bool pat(const Can&, uint64_t value) { return x86::is_valid_pat(value); }
+bool any(const Can&, uint64_t) { return true; }
+bool low32(const Can&, uint64_t value) { return (value >> 32) == 0; }
 
 // A register that both worlds share and the engine holds.
-template <auto Get, auto Set, bool (*Allows)(uint64_t)>
+template <auto Get, auto Set, Allows Allow>
 constexpr RegisterMsr shared(Msr msr) {
     return {msr, [](const MsrUnit& unit, World) -> uint64_t { return (unit.engine().state().*Get)(); },
             [](MsrUnit& unit, World, uint64_t value) {
-                if (!Allows(value)) return false;
+                if (!Allow(unit.capabilities(), value)) return false;
                 (unit.engine().edit_state().*Set)(value);
                 return true;
             }};
 }
 
 // A register of which root operation has its own.
-template <uint64_t RootState::*Root, auto Get, auto Set, bool (*Allows)(uint64_t)>
+template <uint64_t RootState::*Root, auto Get, auto Set, Allows Allow>
 constexpr RegisterMsr switched(Msr msr) {
     return {msr,
             [](const MsrUnit& unit, World world) -> uint64_t {
                 return world == World::Root ? unit.root().*Root : (unit.engine().state().*Get)();
             },
             [](MsrUnit& unit, World world, uint64_t value) {
-                if (!Allows(value)) return false;
+                if (!Allow(unit.capabilities(), value)) return false;
                 if (world == World::Root) {
                     unit.root().*Root = value;
                 } else {
@@ -66,7 +69,7 @@ constexpr RegisterMsr segment_base(Msr msr) {
                                             : unit.engine().state().segment_base(S);
             },
             [](MsrUnit& unit, World world, uint64_t value) {
-                if (!canonical(value)) return false;
+                if (!canonical(unit.capabilities(), value)) return false;
                 if (world == World::Root) {
                     unit.root().segment(S).base = value;
                 } else {
@@ -77,11 +80,11 @@ constexpr RegisterMsr segment_base(Msr msr) {
 }
 
 // A register that is the same storage in both worlds: VM entry and exit load it.
-template <uint64_t RootState::*Value, bool (*Allows)(uint64_t)>
+template <uint64_t RootState::*Value, Allows Allow>
 constexpr RegisterMsr loaded(Msr msr) {
     return {msr, [](const MsrUnit& unit, World) { return unit.root().*Value; },
             [](MsrUnit& unit, World, uint64_t value) {
-                if (!Allows(value)) return false;
+                if (!Allow(unit.capabilities(), value)) return false;
                 unit.root().*Value = value;
                 return true;
             }};
@@ -101,7 +104,9 @@ bool set_tsc(MsrUnit& unit, World, uint64_t value) {
     return true;
 }
 
-bool debugctl_allowed(uint64_t value) { return (value & ~(x86::debugctl::LBR | x86::debugctl::BTF)) == 0; }
+bool debugctl_allowed(const Can&, uint64_t value) {
+    return (value & ~(x86::debugctl::LBR | x86::debugctl::BTF)) == 0;
+}
 
 using S = x86::SegmentRegister;
 using C = CpuState;
@@ -109,7 +114,7 @@ using C = CpuState;
 constexpr RegisterMsr kRegisters[] = {
     {Msr::IA32_TIME_STAMP_COUNTER, [](const MsrUnit& unit, World) { return unit.tsc(); }, set_tsc},
     loaded<&RootState::tsc_offset, any>(Msr::IA32_TSC_ADJUST),
-    loaded<&RootState::pat, x86::is_valid_pat>(Msr::IA32_PAT),
+    loaded<&RootState::pat, pat>(Msr::IA32_PAT),
     loaded<&RootState::debugctl, debugctl_allowed>(Msr::IA32_DEBUGCTL),
     switched<&RootState::sysenter_cs, &C::sysenter_cs, &C::set_sysenter_cs, any>(Msr::IA32_SYSENTER_CS),
     switched<&RootState::sysenter_esp, &C::sysenter_esp, &C::set_sysenter_esp, canonical>(
@@ -135,30 +140,32 @@ constexpr RegisterMsr kRegisters[] = {
 constexpr uint64_t kMtrrCap = 8 | bit(8) | bit(10);  // 8 variable ranges, fixed ranges, WC
 
 bool memory_type(uint64_t type) { return type == 0 || type == 1 || type == 4 || type == 5 || type == 6; }
-bool fixed_range(uint64_t value) {
+bool fixed_range(const Can&, uint64_t value) {
     for (unsigned i = 0; i < 8; ++i) {
         if (!memory_type((value >> (i * 8)) & 0xff)) return false;
     }
     return true;
 }
-bool range_base(uint64_t value) {
-    return memory_type(value & 0xff) && (value & 0xf00) == 0 && capability::fits_physical_width(value);
+bool range_base(const Can& can, uint64_t value) {
+    return memory_type(value & 0xff) && (value & 0xf00) == 0 && can.fits_physical_width(value);
 }
-bool range_mask(uint64_t value) { return (value & 0x7ff) == 0 && capability::fits_physical_width(value); }
-bool default_type(uint64_t value) {
+bool range_mask(const Can& can, uint64_t value) {
+    return (value & 0x7ff) == 0 && can.fits_physical_width(value);
+}
+bool default_type(const Can&, uint64_t value) {
     return memory_type(value & 0xff) && (value & ~(0xff | bit(10) | bit(11))) == 0;
 }
-bool apic_base(uint64_t value) {
+bool apic_base(const Can& can, uint64_t value) {
     constexpr uint64_t kDefined = x86::apic_base::BSP | x86::apic_base::ENABLE;
-    return (value & 0xfff & ~kDefined) == 0 && capability::fits_physical_width(value);
+    return (value & 0xfff & ~kDefined) == 0 && can.fits_physical_width(value);
 }
-bool misc_enable(uint64_t value) {
+bool misc_enable(const Can&, uint64_t value) {
     using namespace x86::misc_enable;
     return (value & ~(FAST_STRINGS | BTS_UNAVAILABLE | PEBS_UNAVAILABLE | MONITOR | LIMIT_CPUID_MAXVAL |
                       XD_DISABLE)) == 0;
 }
-bool zero(uint64_t value) { return value == 0; }
-constexpr bool (*kReadOnly)(uint64_t) = nullptr;
+bool zero(const Can&, uint64_t value) { return value == 0; }
+constexpr Allows kReadOnly = nullptr;
 
 constexpr StoredMsr kStored[] = {
     {Msr::IA32_PLATFORM_ID, 0, kReadOnly},
@@ -220,7 +227,8 @@ const Rule* find(const Rule (&rules)[N], Msr msr) {
 
 }  // namespace
 
-MsrUnit::MsrUnit(Engine& engine, RootState& root) : engine_(&engine), root_(&root) {
+MsrUnit::MsrUnit(Engine& engine, RootState& root, const VmxCapabilities& capabilities)
+    : engine_(&engine), root_(&root), capabilities_(&capabilities) {
     static_assert(std::size(kStored) <= kMaxStored);
     for (size_t i = 0; i < std::size(kStored); ++i) stored_[i] = kStored[i].reset;
 }
@@ -234,7 +242,7 @@ bool MsrUnit::read(Msr msr, World world, uint64_t& value) const {
         value = stored_[static_cast<size_t>(rule - kStored)];
         return true;
     }
-    const auto fixed = capability::read(msr);
+    const auto fixed = capabilities_->read(msr);
     value = fixed.value_or(value);
     return fixed.has_value();
 }
@@ -242,7 +250,7 @@ bool MsrUnit::read(Msr msr, World world, uint64_t& value) const {
 bool MsrUnit::write(Msr msr, World world, uint64_t value) {
     if (const RegisterMsr* rule = find(kRegisters, msr)) return rule->write(*this, world, value);
     const StoredMsr* rule = find(kStored, msr);
-    if (rule == nullptr || rule->allows == kReadOnly || !rule->allows(value)) return false;
+    if (rule == nullptr || rule->allows == kReadOnly || !rule->allows(*capabilities_, value)) return false;
     stored_[static_cast<size_t>(rule - kStored)] = value;
     return true;
 }

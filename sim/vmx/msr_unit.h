@@ -7,6 +7,7 @@
 
 #include "isa/x86/msr.h"
 #include "sim/engine/engine.h"
+#include "sim/vmx/capability.h"
 #include "sim/vmx/root_state.h"
 
 namespace vtless::sim {
@@ -17,7 +18,7 @@ enum class World : uint8_t { Root, Guest };
 // Privilege and bitmaps are the caller's. IA32_EFER of the guest is not here: it changes paging.
 class MsrUnit {
   public:
-    MsrUnit(Engine& engine, RootState& root);
+    MsrUnit(Engine& engine, RootState& root, const VmxCapabilities& capabilities);
 
     // False: #GP(0), because there is no such MSR, it is read-only, or the value is not allowed.
     bool read(x86::Msr msr, World world, uint64_t& value) const;
@@ -28,12 +29,14 @@ class MsrUnit {
 
     Engine& engine() const { return *engine_; }
     RootState& root() const { return *root_; }
+    const VmxCapabilities& capabilities() const { return *capabilities_; }
 
   private:
     static constexpr unsigned kMaxStored = 48;
 
     Engine* engine_;
     RootState* root_;
+    const VmxCapabilities* capabilities_;
     std::array<uint64_t, kMaxStored> stored_{};
 };
 

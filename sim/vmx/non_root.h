@@ -10,6 +10,7 @@
 #include "sim/cpu/result.h"
 #include "sim/engine/engine.h"
 #include "sim/mmu/mmu.h"
+#include "sim/vmx/capability.h"
 #include "sim/vmx/exit_record.h"
 #include "sim/vmx/guest_state.h"
 #include "sim/vmx/host_events.h"
@@ -36,6 +37,7 @@ class NonRoot {
         MsrUnit& msrs;
         HostEvents& events;
         GuestState& guest;
+        const VmxCapabilities& capabilities;
     };
     // Whether to go on with the guest.
     enum class Next : uint8_t { Run, Exit };

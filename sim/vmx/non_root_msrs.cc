@@ -4,7 +4,6 @@
 #include "isa/x86/msr.h"
 #include "sim/cpu/control_registers.h"
 #include "sim/time/cycle_costs.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/non_root.h"
 
 namespace vtless::sim {
@@ -43,8 +42,8 @@ Next NonRoot::wrmsr(const StoppedInstruction& instruction) {
     if (msr_exits(msr, true)) return exit_for(instruction, ExitReason::WRMSR);
     const uint64_t value = read_gpr(x86::Gpr::RAX, 4) | read_gpr(x86::Gpr::RDX, 4) << 32;
     if (static_cast<Msr>(msr) == Msr::IA32_EFER)
-        return finish_moved(instruction,
-                            write_efer(engine().edit_state(), parts_.mmu, value, capability::kGuestFeatures));
+        return finish_moved(instruction, write_efer(engine().edit_state(), parts_.mmu, value,
+                                                    parts_.capabilities.guest_features));
     if (!parts_.msrs.write(static_cast<Msr>(msr), World::Guest, value)) return raise_gp();
     complete(instruction);
     return Next::Run;

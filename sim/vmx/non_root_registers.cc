@@ -2,12 +2,13 @@
 // Control and debug registers: guest/host masks, read shadows, CR3 targets.
 // SDM Vol. 3C "Instructions That Cause VM Exits Conditionally" (26.1.3), "Changes to Instruction Behavior in
 // VMX Non-Root Operation" (26.3).
+#include <iterator>
+
 #include "isa/x86/control_regs.h"
 #include "isa/x86/exit_qualification.h"
 #include "isa/x86/vmx_capability.h"
 #include "sim/cpu/control_registers.h"
 #include "sim/cpu/operand.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/instruction_operands.h"
 #include "sim/vmx/non_root.h"
 
@@ -33,7 +34,7 @@ bool is_cr3_target(const Vmcs& vmcs, uint64_t value) {
     constexpr F kTargets[] = {F::CR3_TARGET_VALUE_0, F::CR3_TARGET_VALUE_1, F::CR3_TARGET_VALUE_2,
                               F::CR3_TARGET_VALUE_3};
     const uint32_t count = vmcs.get32(F::CR3_TARGET_COUNT);
-    for (uint32_t i = 0; i < count && i < capability::kCr3Targets; ++i) {
+    for (uint32_t i = 0; i < count && i < std::size(kTargets); ++i) {
         if (vmcs.get(kTargets[i]) == value) return true;
     }
     return false;
@@ -74,8 +75,7 @@ Next NonRoot::mov_to_cr0(const StoppedInstruction& instruction, uint64_t value) 
 Next NonRoot::load_cr0(const StoppedInstruction& instruction, uint64_t value) {
     const bool unrestricted = vmcs_->secondary().has(x86::SecondaryControls::UNRESTRICTED_GUEST);
     const uint64_t free = unrestricted ? x86::cr0::PE | x86::cr0::PG : 0;
-    if (!x86::meets_fixed_bits(value | x86::cr0::ET, capability::kCr0Fixed0 & ~free, capability::kCr0Fixed1))
-        return raise_gp();
+    if (!parts_.capabilities.cr0_allowed(value | x86::cr0::ET, free)) return raise_gp();
     return finish_moved(instruction, write_cr0(engine().edit_state(), parts_.mmu, value));
 }
 
@@ -92,9 +92,9 @@ Next NonRoot::mov_to_cr4(const StoppedInstruction& instruction, uint64_t value) 
         return exit_for(instruction, ExitReason::CONTROL_REGISTER_ACCESS,
                         cr_qualification(instruction, CrAccessType::MOV_TO));
     const uint64_t next = (cpu().cr4() & mask) | (value & ~mask);
-    if (!x86::meets_fixed_bits(next, capability::kCr4Fixed0, capability::kCr4Fixed1)) return raise_gp();
-    return finish_moved(instruction,
-                        write_cr4(engine().edit_state(), parts_.mmu, next, capability::kGuestFeatures));
+    if (!parts_.capabilities.cr4_allowed(next)) return raise_gp();
+    return finish_moved(
+        instruction, write_cr4(engine().edit_state(), parts_.mmu, next, parts_.capabilities.guest_features));
 }
 
 Next NonRoot::mov_to_cr8(const StoppedInstruction& instruction, uint64_t value) {

@@ -3,7 +3,6 @@
 #include "isa/x86/control_regs.h"
 #include "isa/x86/rflags.h"
 #include "sim/time/cycle_costs.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/vmx_processor.h"
 
 namespace vtless::sim {
@@ -67,7 +66,7 @@ VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
     entry_failure_.reset();
     const CheckGroups groups = groups_to_check(*vmcs);
     if (groups != 0) {
-        EntryChecker checker(*vmcs, root_, *memory_, &guest_);
+        EntryChecker checker(*vmcs, {root_, *memory_, capabilities_}, &guest_);
         const auto error = check_controls_and_host(checker, groups);
         const bool guest_ok = !error && run_checks(kGuestChecks, checker, groups);
         entry_failure_ = checker.failure();
@@ -105,7 +104,7 @@ bool VmxProcessor::is_rip_fine(const Vmcs& vmcs) const {
     if ((vmcs.dirty & ~(live_bit(LiveField::RIP) | live_bit(LiveField::RSP))) != 0) return false;
     const uint64_t rip = vmcs.get(F::GUEST_RIP);
     if ((rip >> 32) == 0) return true;
-    return (engine_->rip() >> 32) != 0 && is_canonical(rip, capability::kLinearBits);
+    return (engine_->rip() >> 32) != 0 && is_canonical(rip, capabilities_.linear_bits);
 }
 
 std::optional<VmInstructionError> VmxProcessor::check_controls_and_host(EntryChecker& checker,
@@ -219,9 +218,9 @@ void VmxProcessor::load_nonregister_state(const Vmcs& vmcs) {
     state.preemption_deadline = HostEvents::kNever;
     if (!vmcs.pin().has(x86::PinControls::ACTIVATE_VMX_PREEMPTION_TIMER)) return;
     // It counts down whenever bit `shift` of the time-stamp counter changes. SDM Vol. 3C 26.5.1.
-    constexpr unsigned kShift = capability::kPreemptionTimerShift;
+    const unsigned shift = capabilities_.misc.preemption_timer_shift();
     const uint64_t value = vmcs.get(F::VMX_PREEMPTION_TIMER_VALUE);
-    state.preemption_deadline = ((msrs_.tsc() >> kShift) + value) << kShift;
+    state.preemption_deadline = ((msrs_.tsc() >> shift) + value) << shift;
 }
 
 }  // namespace vtless::sim

@@ -3,7 +3,6 @@
 #include "isa/x86/control_regs.h"
 #include "isa/x86/rflags.h"
 #include "sim/time/cycle_costs.h"
-#include "sim/vmx/capability.h"
 #include "sim/vmx/vmx_processor.h"
 
 namespace vtless::sim {
@@ -72,9 +71,9 @@ void VmxProcessor::save_guest(Vmcs& vmcs, const ExitRecord& record) {
     }
     if (controls.has(ExitControls::SAVE_IA32_PAT)) vmcs.set(F::GUEST_IA32_PAT, root_.pat);
     if (controls.has(ExitControls::SAVE_VMX_PREEMPTION_TIMER_VALUE)) {
-        constexpr unsigned kShift = capability::kPreemptionTimerShift;
-        const uint64_t now = msrs_.tsc() >> kShift;
-        const uint64_t end = state.preemption_deadline >> kShift;
+        const unsigned shift = capabilities_.misc.preemption_timer_shift();
+        const uint64_t now = msrs_.tsc() >> shift;
+        const uint64_t end = state.preemption_deadline >> shift;
         vmcs.set(F::VMX_PREEMPTION_TIMER_VALUE, end > now ? end - now : 0);
     }
     // Undefined with any other paging.

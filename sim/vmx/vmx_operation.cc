@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "sim/vmx/vmx_operation.h"
 
-#include "sim/vmx/capability.h"
-
 namespace vtless::sim {
 
 using x86::Vector;
@@ -33,7 +31,7 @@ VmxStatus VmxOperation::check_in_operation() const {
 // 4-KiB aligned and within the physical-address width. An address without RAM behind it would be an access to
 // nothing: it is treated alike.
 bool VmxOperation::valid_region(Hpa region) const {
-    return region.page_offset() == 0 && capability::fits_physical_width(region.value()) &&
+    return region.page_offset() == 0 && capabilities_->fits_physical_width(region.value()) &&
            memory_->contains(region, HostMemory::kFrameSize);
 }
 
@@ -41,12 +39,11 @@ VmxStatus VmxOperation::vmxon(Hpa region) {
     if (!mode_allows_vmx(*root_) || (root_->cr4 & x86::cr4::VMXE) == 0) return VmxStatus::fault(Vector::UD);
     if (on_) return fail(VmInstructionError::VMXON_IN_VMX_ROOT);
     constexpr uint64_t kNeeded = x86::feature_control::LOCK | x86::feature_control::VMX_OUTSIDE_SMX;
-    if (!x86::meets_fixed_bits(root_->cr0, capability::kCr0Fixed0, capability::kCr0Fixed1) ||
-        !x86::meets_fixed_bits(root_->cr4, capability::kCr4Fixed0, capability::kCr4Fixed1) ||
+    if (!capabilities_->cr0_allowed(root_->cr0) || !capabilities_->cr4_allowed(root_->cr4) ||
         (feature_control_ & kNeeded) != kNeeded) {
         return VmxStatus::fault(Vector::GP);
     }
-    if (!valid_region(region) || store_.header(region) != capability::kRevision)
+    if (!valid_region(region) || store_.header(region) != capabilities_->basic.revision())
         return VmxStatus::fail_invalid();
     on_ = true;
     vmxon_region_ = region;
@@ -80,7 +77,7 @@ VmxStatus VmxOperation::vmptrld(Hpa region) {
     if (!valid_region(region)) return fail(VmInstructionError::VMPTRLD_INVALID_PHYSICAL_ADDRESS);
     if (region == vmxon_region_) return fail(VmInstructionError::VMPTRLD_VMXON_POINTER);
     // The shadow-VMCS indicator is bit 31: without VMCS shadowing it is an incorrect revision as well.
-    if (store_.header(region) != capability::kRevision)
+    if (store_.header(region) != capabilities_->basic.revision())
         return fail(VmInstructionError::VMPTRLD_INCORRECT_REVISION);
     current_ = &store_.activate(region);
     return VmxStatus::succeed();
@@ -104,8 +101,7 @@ VmxStatus VmxOperation::check_vmread(x86::VmcsField field) {
 
 VmxStatus VmxOperation::check_vmwrite(x86::VmcsField field) {
     if (const auto status = check_vmread(field); !status.ok()) return status;
-    constexpr bool kAnyField = (capability::kMisc & x86::VmxMisc::kVmwriteAnyField) != 0;
-    if (!kAnyField && vmcs_field_info(field).read_only)
+    if (!capabilities_->misc.has(x86::VmxMisc::kVmwriteAnyField) && vmcs_field_info(field).read_only)
         return fail(VmInstructionError::VMWRITE_READ_ONLY_COMPONENT);
     return VmxStatus::succeed();
 }

@@ -8,6 +8,7 @@
 
 #include "isa/x86/vmcs_field.h"
 #include "isa/x86/vmx_status.h"
+#include "sim/vmx/capability.h"
 #include "sim/vmx/root_state.h"
 #include "sim/vmx/vmcs_store.h"
 
@@ -19,7 +20,8 @@ class VmxOperation {
     // that still lives in the engine is saved to it.
     using SaveLiveState = void (*)(void* context, Vmcs& vmcs);
 
-    VmxOperation(HostMemory& memory, RootState& root) : memory_(&memory), root_(&root), store_(memory) {}
+    VmxOperation(HostMemory& memory, RootState& root, const VmxCapabilities& capabilities)
+        : memory_(&memory), root_(&root), capabilities_(&capabilities), store_(memory) {}
 
     void on_save_live_state(SaveLiveState callback, void* context) {
         save_ = callback;
@@ -60,6 +62,7 @@ class VmxOperation {
 
     HostMemory* memory_;
     RootState* root_;
+    const VmxCapabilities* capabilities_;
     VmcsStore store_;
     SaveLiveState save_ = nullptr;
     void* save_context_ = nullptr;

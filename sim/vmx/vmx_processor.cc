@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "sim/vmx/vmx_processor.h"
 
-#include "sim/vmx/capability.h"
 #include "sim/vmx/cpuid.h"
 
 namespace vtless::sim {
@@ -11,22 +10,38 @@ using x86::VmcsField;
 using x86::VmInstructionError;
 using x86::VmxStatus;
 
-Expected<std::unique_ptr<VmxProcessor>, std::string> VmxProcessor::create(HostMemory& memory,
-                                                                          const VmxProcessorConfig& config) {
-    auto mmu = std::make_unique<Mmu>(memory, MmuConfig{capability::kPhysicalBits, true});
-    auto engine = Engine::create(memory, *mmu, config.engine);
-    if (!engine) return Unexpected(std::move(engine).error());
-    return std::unique_ptr<VmxProcessor>(new VmxProcessor(memory, std::move(mmu), std::move(engine).value()));
+namespace {
+
+MmuConfig mmu_config(const VmxCapabilities& can) {
+    MmuConfig config;
+    config.physical_address_bits = can.physical_bits;
+    config.ept_execute_only = can.ept_vpid.has(x86::EptVpidCapability::kExecuteOnly);
+    config.ept_page_2m = can.ept_vpid.has(x86::EptVpidCapability::kPage2M);
+    config.ept_page_1g = can.ept_vpid.has(x86::EptVpidCapability::kPage1G);
+    return config;
 }
 
-VmxProcessor::VmxProcessor(HostMemory& memory, std::unique_ptr<Mmu> mmu, std::unique_ptr<Engine> engine)
-    : memory_(&memory),
+}  // namespace
+
+Expected<std::unique_ptr<VmxProcessor>, std::string> VmxProcessor::create(HostMemory& memory,
+                                                                          const VmxProcessorConfig& config) {
+    auto mmu = std::make_unique<Mmu>(memory, mmu_config(config.capabilities));
+    auto engine = Engine::create(memory, *mmu, config.engine);
+    if (!engine) return Unexpected(std::move(engine).error());
+    return std::unique_ptr<VmxProcessor>(
+        new VmxProcessor(config.capabilities, std::move(mmu), std::move(engine).value()));
+}
+
+VmxProcessor::VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<Mmu> mmu,
+                           std::unique_ptr<Engine> engine)
+    : capabilities_(capabilities),
+      memory_(&mmu->memory()),
       mmu_(std::move(mmu)),
       engine_(std::move(engine)),
-      operation_(memory, root_),
-      msrs_(*engine_, root_),
+      operation_(*memory_, root_, capabilities_),
+      msrs_(*engine_, root_, capabilities_),
       guest_(*engine_),
-      non_root_({*engine_, *mmu_, memory, root_, msrs_, events_, guest_}),
+      non_root_({*engine_, *mmu_, *memory_, root_, msrs_, events_, guest_, capabilities_}),
       gprs_(*engine_) {
     operation_.set_feature_control(capability::kFeatureControl);
     operation_.on_save_live_state(
@@ -73,7 +88,7 @@ VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor
     const x86::Eptp eptp{descriptor.eptp};
     switch (type) {
         case x86::InveptType::SINGLE_CONTEXT:
-            if (!is_valid_eptp(eptp))
+            if (!is_valid_eptp(eptp, capabilities_))
                 return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
             if (mmu_->ept() == eptp.raw) mmu_->flush_guest_physical();
             return VmxStatus::succeed();
@@ -89,7 +104,7 @@ VmxStatus VmxProcessor::invvpid(x86::InvvpidType type, const x86::InvvpidDescrip
     const bool invalid = type > x86::InvvpidType::SINGLE_CONTEXT_RETAINING_GLOBALS ||
                          (type != x86::InvvpidType::ALL_CONTEXT && descriptor.vpid == 0) ||
                          (type == x86::InvvpidType::INDIVIDUAL_ADDRESS &&
-                          !is_canonical(descriptor.address.value(), capability::kLinearBits));
+                          !is_canonical(descriptor.address.value(), capabilities_.linear_bits));
     if (invalid) return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
     // The Mmu holds translations of the VPID that ran last only.
     if (type != x86::InvvpidType::ALL_CONTEXT && descriptor.vpid != last_vpid_) return VmxStatus::succeed();
@@ -142,24 +157,23 @@ VmxStatus VmxProcessor::write_cr0(uint64_t value) {
     const bool protection_off = (value & x86::cr0::PE) == 0;
     if ((value >> 32) != 0 || (protection_off && !paging_off) || (root_.ia32e() && paging_off))
         return VmxStatus::fault(Vector::GP);
-    if (operation_.on() && !x86::meets_fixed_bits(value, capability::kCr0Fixed0, capability::kCr0Fixed1))
-        return VmxStatus::fault(Vector::GP);
+    if (operation_.on() && !capabilities_.cr0_allowed(value)) return VmxStatus::fault(Vector::GP);
     root_.cr0 = (value & x86::cr0::kDefined) | x86::cr0::ET;
     return VmxStatus::succeed();
 }
 
 VmxStatus VmxProcessor::write_cr4(uint64_t value) {
     host_from_ = nullptr;
-    const uint64_t must = operation_.on() ? capability::kCr4Fixed0 : 0;
+    const uint64_t must = operation_.on() ? capabilities_.cr4_fixed0 : 0;
     const bool pae_off = (value & x86::cr4::PAE) == 0;
-    if (!x86::meets_fixed_bits(value, must, capability::kCr4Fixed1) || (root_.ia32e() && pae_off))
+    if (!x86::meets_fixed_bits(value, must, capabilities_.cr4_fixed1) || (root_.ia32e() && pae_off))
         return VmxStatus::fault(Vector::GP);
     root_.cr4 = value;
     return VmxStatus::succeed();
 }
 
 x86::CpuidResult VmxProcessor::cpuid(uint32_t leaf, uint32_t subleaf) const {
-    return processor_cpuid(leaf, subleaf, root_);
+    return processor_cpuid(leaf, subleaf, root_, capabilities_);
 }
 
 // --------------------------------------------------------------------------------------------- platform

@@ -12,6 +12,7 @@
 #include "sim/engine/engine.h"
 #include "sim/mmu/host_memory.h"
 #include "sim/mmu/mmu.h"
+#include "sim/vmx/capability.h"
 #include "sim/vmx/entry_checks.h"
 #include "sim/vmx/gprs.h"
 #include "sim/vmx/guest_state.h"
@@ -25,6 +26,8 @@ namespace vtless::sim {
 
 struct VmxProcessorConfig {
     EngineConfig engine;
+    // At most what the engine can do.
+    VmxCapabilities capabilities = kEngineCapabilities;
 };
 
 // One logical processor. Starts outside VMX operation with the host state of RootState. Not thread-safe, but
@@ -41,6 +44,7 @@ class VmxProcessor {
     VmxProcessor& operator=(const VmxProcessor&) = delete;
 
     Memory& memory() { return *memory_; }
+    const VmxCapabilities& capabilities() const { return capabilities_; }
 
     // The instructions of root operation at CPL 0, with the outcomes of x86::VmxHw. They take no simulated
     // time, but for what VM entry and VM exit cost (TransitionCosts).
@@ -122,7 +126,8 @@ class VmxProcessor {
     Mmu& mmu() { return *mmu_; }
 
   private:
-    VmxProcessor(HostMemory& memory, std::unique_ptr<Mmu> mmu, std::unique_ptr<Engine> engine);
+    VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<Mmu> mmu,
+                 std::unique_ptr<Engine> engine);
 
     x86::VmxStatus vmread_unusual(x86::VmcsField field, uint64_t& value);
 
@@ -154,6 +159,7 @@ class VmxProcessor {
     uint32_t store_msrs(Hpa area, uint32_t count);
     uint32_t load_entry_msrs(const Vmcs& vmcs);
 
+    const VmxCapabilities capabilities_;
     HostMemory* memory_;
     RootState root_;
     std::unique_ptr<Mmu> mmu_;

@@ -296,7 +296,7 @@ class EntryChecks : public ::testing::Test {
         ValidVmcs{}.fill([&](F field, uint64_t value) { vmcs.set(field, value); });
         for (const auto& [field, value] : writes) vmcs.set(field, value);
         const RootState root;
-        EntryChecker checker(vmcs, root, memory);
+        EntryChecker checker(vmcs, {root, memory});
         for (const Check check : kAllChecks) {
             if (!check(checker)) return checker.failure()->id;
         }
@@ -334,7 +334,7 @@ TEST_F(EntryChecks, ReportFieldValueRuleAndQualification) {
     ValidVmcs{}.fill([&](F field, uint64_t value) { vmcs.set(field, value); });
     vmcs.set(F::VMCS_LINK_POINTER, 0x1001);
     const RootState root;
-    EntryChecker checker(vmcs, root, memory);
+    EntryChecker checker(vmcs, {root, memory});
     EXPECT_FALSE(check_guest_nonregister(checker));
     EXPECT_EQ(checker.failure()->field, F::VMCS_LINK_POINTER);
     EXPECT_EQ(checker.failure()->value, 0x1001);

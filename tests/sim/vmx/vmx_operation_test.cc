@@ -34,7 +34,7 @@ class VmxOperationTest : public ::testing::Test {
 
     HostMemory memory = HostMemory::create(1 << 20).value();
     RootState root;
-    VmxOperation operation{memory, root};
+    VmxOperation operation{memory, root, kEngineCapabilities};
     Hpa vmxon_region, first, second;
 };
 
@@ -199,8 +199,8 @@ TEST(Capability, ControlWordsAllowNoBitThatMustBeOneToBeZero) {
 
 TEST(Capability, VmcsEnumNamesTheHighestIndex) {
     // VMX-preemption timer value, 482EH.
-    EXPECT_EQ(capability::read(x86::Msr::IA32_VMX_VMCS_ENUM), uint64_t{0x17} << 1);
-    EXPECT_EQ(capability::read(x86::Msr::IA32_VMX_VMFUNC), std::nullopt);
+    EXPECT_EQ(kEngineCapabilities.read(x86::Msr::IA32_VMX_VMCS_ENUM), uint64_t{0x17} << 1);
+    EXPECT_EQ(kEngineCapabilities.read(x86::Msr::IA32_VMX_VMFUNC), std::nullopt);
 }
 
 }  // namespace
