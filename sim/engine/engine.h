@@ -64,6 +64,8 @@ class Engine {
     const Stop& step();
     // The stop that run or step returned last.
     const Stop& stop() const { return stop_; }
+    // Whether the stop came between two iterations of a REP string instruction that the engine runs itself.
+    bool between_iterations() const;
     // The instruction at RIP. Its id is None where the bytes cannot be fetched; UNDEFINED for those that the
     // engine runs itself as well as for invalid ones.
     const StoppedInstruction& instruction();

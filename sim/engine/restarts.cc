@@ -27,6 +27,11 @@ bool Engine::continues_repeat(const BlockSlot& slot) const {
            last_pc_ + last_block_->offsets.back() == slot.pc;
 }
 
+bool Engine::between_iterations() const {
+    return last_block_ != nullptr && last_block_->repeats &&
+           linear_rip() == last_pc_ + last_block_->offsets.back();
+}
+
 uint64_t Engine::repeat_count(const CodeBlock& block) const {
     return state_.gpr(x86::Gpr::RCX) & low_bytes(block.count_bytes);
 }

@@ -82,6 +82,7 @@ bool Engine::emulate_flag_instruction() {
     leave_stepping();
     const CpuResult result = emulated.execute(edit_state(), *mmu_, found);
     decoded_.id = Instruction::None;
+    last_block_ = nullptr;
     if (!result.done()) return stop_with_result(result, found);
     set_shadow(Shadow::None);
     retire(config_.costs.of(emulated.capstone_id));

@@ -167,11 +167,15 @@ bool check_event_injection(EntryChecker& c) {
     if (!info.valid()) return true;
     const auto type = static_cast<unsigned>(info.type());
     const uint64_t length = c.get(F::VM_ENTRY_INSTRUCTION_LENGTH);
-    // Type 7 is for the monitor trap flag, which is not advertised.
-    return c.require(type != 1 && type != 7, "injection.type", F::VM_ENTRY_INTERRUPTION_INFORMATION,
-                     "the interruption type must be one that is supported: not 1 or 7") &&
-           c.require(vector_matches_type(info), "injection.vector", F::VM_ENTRY_INTERRUPTION_INFORMATION,
-                     "the vector must be 2 for an NMI and at most 31 for a hardware exception") &&
+    return c.require(type != 1, "injection.type", F::VM_ENTRY_INTERRUPTION_INFORMATION,
+                     "the interruption type must be one that is supported: not 1") &&
+           c.require(info.type() != x86::EventType::OTHER ||
+                         capability::kPrimary.supports(PrimaryControls::MONITOR_TRAP_FLAG),
+                     "injection.type.monitor_trap_flag", F::VM_ENTRY_INTERRUPTION_INFORMATION,
+                     "type 7 needs a processor that supports the monitor trap flag") &&
+           c.require(
+               vector_matches_type(info), "injection.vector", F::VM_ENTRY_INTERRUPTION_INFORMATION,
+               "the vector must be 2 for an NMI, at most 31 for a hardware exception and 0 for type 7") &&
            c.require(info.has_error_code() == wants_error_code(c, info), "injection.error_code_valid",
                      F::VM_ENTRY_INTERRUPTION_INFORMATION,
                      "an error code must be delivered exactly with hardware exceptions that have one, in "

@@ -25,7 +25,9 @@ constexpr uint64_t kQualificationPdpte = 2;
 constexpr uint64_t kQualificationLinkPointer = 4;
 
 bool wakes_from_hlt(EventInfo info) {
-    if (info.type() == EventType::EXTERNAL_INTERRUPT || info.type() == EventType::NMI) return true;
+    if (info.type() == EventType::EXTERNAL_INTERRUPT || info.type() == EventType::NMI ||
+        info.type() == EventType::OTHER)
+        return true;
     return info.type() == EventType::HARDWARE_EXCEPTION &&
            (info.vector() == static_cast<uint8_t>(x86::Vector::DB) ||
             info.vector() == static_cast<uint8_t>(x86::Vector::MC));
@@ -43,9 +45,10 @@ bool check_activity(EntryChecker& c) {
            c.require(!halted || (c.get32(F::GUEST_INTERRUPTIBILITY_STATE) & kStiOrMovSs) == 0,
                      "guest.activity.blocking", F::GUEST_ACTIVITY_STATE,
                      "must be active while STI or MOV SS blocks") &&
-           c.require(!halted || !info.valid() || wakes_from_hlt(info), "guest.activity.injection",
-                     F::GUEST_ACTIVITY_STATE,
-                     "into HLT only external interrupts, NMIs, #DB and #MC can be injected");
+           c.require(
+               !halted || !info.valid() || wakes_from_hlt(info), "guest.activity.injection",
+               F::GUEST_ACTIVITY_STATE,
+               "into HLT only external interrupts, NMIs, #DB, #MC and pending MTF exits can be injected");
 }
 
 bool check_interruptibility(EntryChecker& c) {

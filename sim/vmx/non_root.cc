@@ -18,22 +18,42 @@ const ExitRecord& NonRoot::run(const Vmcs& vmcs) {
     exit_ = {};
     delivering_.reset();
     iret_unblocked_nmi_ = false;
+    monitor_trap_ = false;
     parts_.events.set_stalled(false);
     Next next = inject();
     while (next == Next::Run) next = advance();
+    hold_single_step();
     return exit_;
+}
+
+// A MOV SS shadow that lasts beyond the exit holds off the trap of the MOV SS itself.
+// SDM Vol. 3C "Saving Non-Register State" (28.3.4), "Checks on Guest Non-Register State" (27.3.1.5).
+void NonRoot::hold_single_step() {
+    if ((engine().rflags() & x86::rflags::TF) == 0 || engine().shadow() != Shadow::MovSs) return;
+    if ((parts_.root.debugctl & x86::debugctl::BTF) == 0) state_.pending_debug |= x86::pending_debug::BS;
 }
 
 Next NonRoot::advance() {
     if (events_possible()) {
         if (take_events() == Next::Exit) return Next::Exit;
+        if (monitor_trap_) return Next::Run;  // a handler was entered: the exit comes before all else
         if (state_.activity == x86::ActivityState::HLT) return wait_in_hlt();
     }
     prepare_run();
     // What waits for the end of a MOV SS shadow waits for one instruction.
     const bool window_shadowed =
         vmcs_->primary().has(x86::PrimaryControls::NMI_WINDOW_EXITING) && !parts_.guest.nmi_blocked();
+    if (monitors()) return step_monitored();
     return dispatch(window_shadowed || state_.pending_debug != 0 ? engine().step() : engine().run());
+}
+
+// One instruction, or one iteration: after it an MTF VM exit is pending. After the delivery of what came
+// instead deliver() has seen to that. SDM Vol. 3C "Monitor Trap Flag" (26.5.2).
+Next NonRoot::step_monitored() {
+    const uint64_t before = engine().instructions();
+    const Next next = dispatch(engine().step());
+    if (engine().instructions() != before) monitor_trap_ = true;
+    return next;
 }
 
 void NonRoot::prepare_run() {
@@ -74,9 +94,16 @@ Next NonRoot::dispatch(const Stop& stop) {
         case Stop::Kind::BlockBoundary:
         case Stop::Kind::SingleStep:
         case Stop::Kind::Requested:
+            note_iteration();
             return Next::Run;  // advance() looks at what is due
     }
     return Next::Run;
+}
+
+// What comes between the iterations of a REP instruction finds RF set.
+// SDM Vol. 3B "Instruction-Breakpoint Exception Condition" (18.3.1.1).
+void NonRoot::note_iteration() {
+    if (engine().between_iterations()) parts_.guest.set_resume_flag(true);
 }
 
 Next NonRoot::exit_with(ExitReason reason, uint64_t qualification) {

@@ -57,6 +57,10 @@ class NonRoot {
     // non_root.cc
     Next advance();
     Next dispatch(const Stop& stop);
+    Next step_monitored();
+    bool monitors() const { return vmcs_->primary().has(x86::PrimaryControls::MONITOR_TRAP_FLAG); }
+    void hold_single_step();
+    void note_iteration();
     void prepare_run();
     Next exit_with(x86::ExitReason reason, uint64_t qualification = 0);
     Next exit_for(const StoppedInstruction& instruction, x86::ExitReason reason, uint64_t qualification = 0);
@@ -145,6 +149,7 @@ class NonRoot {
     ExitRecord exit_;
     std::optional<Event> delivering_;  // the event during whose delivery an exit would happen
     bool iret_unblocked_nmi_ = false;  // by the instruction that is running
+    bool monitor_trap_ = false;        // an MTF VM exit is pending at this instruction boundary
 };
 
 }  // namespace vtless::sim

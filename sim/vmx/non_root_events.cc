@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Events between instructions, in the SDM's order of priority: pending debug exceptions, preemption timer,
-// NMI window, NMI, interrupt window, external interrupt.
+// Events between instructions, in the SDM's order of priority: INIT, monitor trap flag, pending debug
+// exceptions, preemption timer, NMI window, NMI, interrupt window, external interrupt.
 // SDM Vol. 3C "Special Features of VM Entry" (27.7), "Other Causes of VM Exits" (26.2).
 #include "isa/x86/rflags.h"
 #include "sim/vmx/non_root.h"
@@ -21,6 +21,10 @@ using Next = NonRoot::Next;
 Next NonRoot::inject() {
     const EventInfo info{vmcs_->get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)};
     if (!info.valid()) return Next::Run;
+    if (info.type() == EventType::OTHER) {  // a pending MTF VM exit, whatever the control says. 27.6.2
+        monitor_trap_ = true;
+        return Next::Run;
+    }
     Event event{info.vector(), info.type(), info.has_error_code(), 0, 0};
     if (info.has_error_code()) event.error_code = vmcs_->get32(F::VM_ENTRY_EXCEPTION_ERROR_CODE);
     if (info.is_software())
@@ -34,7 +38,7 @@ bool NonRoot::events_possible() const {
     constexpr uint32_t kWindows =
         PrimaryControls::INTERRUPT_WINDOW_EXITING | PrimaryControls::NMI_WINDOW_EXITING;
     return (vmcs_->primary().raw & kWindows) != 0 || state_.activity != ActivityState::ACTIVE ||
-           state_.pending_debug != 0 || next_deadline() != HostEvents::kNever ||
+           state_.pending_debug != 0 || monitor_trap_ || next_deadline() != HostEvents::kNever ||
            parts_.events.interrupt_pending() || parts_.events.nmi_pending() || parts_.events.exit_requested();
 }
 
@@ -42,13 +46,16 @@ Next NonRoot::take_events() {
     const uint64_t now = parts_.msrs.tsc();
     parts_.events.advance_to(now);
     if (parts_.events.exit_requested()) return on_requested();
+    if (monitor_trap_) return exit_with(ExitReason::MONITOR_TRAP_FLAG);
     if (state_.pending_debug != 0 && take_pending_debug() == Next::Exit) return Next::Exit;
+    if (monitor_trap_) return Next::Run;  // after the handler was entered, before lower events
     if (now >= state_.preemption_deadline) return exit_with(ExitReason::PREEMPTION_TIMER);
     if (vmcs_->primary().has(PrimaryControls::NMI_WINDOW_EXITING) && !parts_.guest.nmi_blocked() &&
         engine().shadow() != Shadow::MovSs) {
         return exit_with(ExitReason::NMI_WINDOW);
     }
     if (parts_.events.nmi_pending() && take_nmi() == Next::Exit) return Next::Exit;
+    if (monitor_trap_) return Next::Run;
     if (vmcs_->primary().has(PrimaryControls::INTERRUPT_WINDOW_EXITING) &&
         (engine().rflags() & x86::rflags::IF) != 0 && engine().shadow() == Shadow::None) {
         return exit_with(ExitReason::INTERRUPT_WINDOW);

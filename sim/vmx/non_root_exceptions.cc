@@ -29,11 +29,16 @@ bool is(const Event& event, Vector vector) {
 }  // namespace
 
 Next NonRoot::on_exception(const Stop& stop) {
+    // Breakpoints are never armed: the engine's #DB is the guest's single step, a trap.
+    if (stop.vector == static_cast<uint8_t>(Vector::DB)) {
+        state_.pending_debug |= x86::pending_debug::BS;
+        note_iteration();
+        return Next::Run;
+    }
     Event event = Event::exception(static_cast<Vector>(stop.vector));
     event.has_error_code = stop.has_error_code;
     event.error_code = stop.error_code;
-    // Breakpoints are never armed: the engine's #DB is the guest's single step.
-    return raise(event, is(event, Vector::DB) ? x86::dr6::BS : 0);
+    return raise(event);
 }
 
 Next NonRoot::on_page_fault(const Stop& stop) {
@@ -95,6 +100,7 @@ Next NonRoot::deliver(Event event) {
             case DeliveryResult::Kind::Delivered:
                 delivering_.reset();
                 parts_.guest.set_resume_flag(false);
+                monitor_trap_ = monitors();
                 engine().add_cycles(TransitionCosts::kEventDelivery);
                 return Next::Run;
             case DeliveryResult::Kind::MmuExit:

@@ -49,6 +49,32 @@ CONFORMANCE_CASE(Exits, Hlt) {
     guest.expect_end();
 }
 
+CONFORMANCE_CASE(Exits, MonitorTrapFlag) {
+    guest.start(
+        "monitor_trap", Mode::Long,
+        "SDM Vol. 3C \"Monitor Trap Flag\" (26.5.2): an MTF VM exit is pending after each instruction, "
+        "after each iteration of a REP string instruction, and after the delivery of a fault or a "
+        "software interrupt before the handler's first instruction.");
+    guest.boot();
+    constexpr auto kControls = VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
+    guest.set_field(kControls, guest.field(kControls) | x86::PrimaryControls::MONITOR_TRAP_FLAG);
+    const uint64_t rep = guest.symbol("rep");
+    const uint64_t boundaries[] = {guest.symbol("start") + 5,
+                                   rep,
+                                   rep,
+                                   guest.symbol("undefined"),
+                                   guest.symbol("vector_6"),
+                                   guest.symbol("return_6"),
+                                   guest.symbol("after"),
+                                   guest.symbol("vector_48"),
+                                   guest.symbol("end")};
+    for (const uint64_t rip : boundaries) {
+        guest.expect_unhandled(ExitReason::MONITOR_TRAP_FLAG);
+        guest.expect_equal("RIP", guest.rip(), rip);
+    }
+    guest.expect_end({{Gpr::RCX, 0}, {Gpr::RDI, 0x24002}});
+}
+
 CONFORMANCE_CASE(Exits, HltThenInterrupt) {
     guest.start(
         "hlt_wakes_by_interrupt", Mode::Long,

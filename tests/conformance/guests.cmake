@@ -93,6 +93,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   mmio_stores
   mmio_strings
   monitor_mwait
+  monitor_trap
   mov_cr3
   mov_ss_shadow
   msr_pass_through

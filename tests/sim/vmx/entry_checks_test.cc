@@ -125,7 +125,7 @@ std::vector<Broken> broken_controls() {
 std::vector<Broken> broken_injection() {
     return {
         {"injection.type", {{kInfo, info(static_cast<EventType>(1), 0x30)}}},
-        {"injection.type", {{kInfo, info(EventType::OTHER, 0)}}},
+        {"injection.vector", {{kInfo, info(EventType::OTHER, 1)}}},
         {"injection.vector", {{kInfo, info(EventType::NMI, 3)}}},
         {"injection.vector", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 32)}}},
         {"injection.error_code_valid", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 13)}}},

@@ -59,6 +59,34 @@ TEST_F(SavedState, ExitsBetweenInstructionsSaveRfAsItWas) {
     EXPECT_FALSE(resume_flag());
 }
 
+TEST_F(SavedState, RfIsSetBetweenTheIterationsOfARepeatedInstruction) {
+    preempt_after(8);
+    code({0xf3, 0xaa, 0x0f, 0xa2});  // rep stosb; cpuid
+    gprs.set(x86::Gpr::RCX, 0x1000);
+    gprs.set(x86::Gpr::RDI, 0x300000);
+    ASSERT_EQ(run(), Reason::PREEMPTION_TIMER);
+    ASSERT_EQ(read(F::GUEST_RIP), kCode);
+    ASSERT_NE(gprs.get(x86::Gpr::RCX), 0x1000);
+    EXPECT_TRUE(resume_flag());
+    preempt_after(100000);
+    ASSERT_EQ(run(), Reason::CPUID);
+    EXPECT_FALSE(resume_flag());
+}
+
+TEST_F(SavedState, TheTrapBetweenIterationsPushesRf) {
+    write(F::GUEST_RFLAGS, 2 | x86::rflags::TF);
+    code({0xf3, 0xaa, 0x0f, 0xa2});
+    gprs.set(x86::Gpr::RCX, 2);
+    gprs.set(x86::Gpr::RDI, 0x300000);
+    write(F::EXCEPTION_BITMAP, 1u << 1);
+    ASSERT_EQ(run(), Reason::EXCEPTION_OR_NMI);
+    EXPECT_EQ(read(F::GUEST_RIP), kCode);
+    EXPECT_TRUE(resume_flag());
+    ASSERT_EQ(run(), Reason::EXCEPTION_OR_NMI);
+    EXPECT_EQ(read(F::GUEST_RIP), kCode + 2);
+    EXPECT_FALSE(resume_flag());
+}
+
 TEST_F(SavedState, InstructionsThatExitSaveRfAs0) {
     write(F::GUEST_RFLAGS, 2 | x86::rflags::RF);
     code({0x0f, 0xa2});
