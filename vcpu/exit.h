@@ -12,6 +12,7 @@
 
 #include "isa/addr.h"
 #include "isa/check.h"
+#include "isa/entry_explanation.h"
 
 namespace vtless {
 
@@ -143,7 +144,11 @@ class VmExit {
     struct FailEntry {  // the processor refused the guest's state
         static constexpr ExitKind kKind = ExitKind::FailEntry;
         uint64_t hardware_entry_failure_reason = 0;
-        friend constexpr bool operator==(const FailEntry&, const FailEntry&) = default;
+        // Why, where the processor can say: good until the next run(). No part of the exit's identity.
+        const EntryExplanation* explanation = nullptr;
+        friend constexpr bool operator==(const FailEntry& a, const FailEntry& b) {
+            return a.hardware_entry_failure_reason == b.hardware_entry_failure_reason;
+        }
     };
     struct SendIPI {  // target_cpu is meaningless if one of the flags is set
         static constexpr ExitKind kKind = ExitKind::SendIPI;

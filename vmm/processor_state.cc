@@ -78,4 +78,9 @@ std::string describe(const ProcessorState& state) {
     return text;
 }
 
+std::string describe(const EntryExplanation& why) {
+    return fmt::format("VM entry check {}, {}: {}\n{} is {:#x}; allowed: {}", why.id, why.section,
+                       why.sentence, why.field, why.value, why.allowed);
+}
+
 }  // namespace vtless::vmm

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "isa/entry_explanation.h"
 #include "isa/x86/registers.h"
 #include "isa/x86/segment.h"
 
@@ -33,5 +34,8 @@ struct ProcessorState {
 
 // Several lines, each ended by a newline.
 std::string describe(const ProcessorState& state);
+
+// Several lines: the check of VM entry that failed, what it asks for, what the field holds and could hold.
+std::string describe(const EntryExplanation& why);
 
 }  // namespace vtless::vmm

@@ -68,10 +68,7 @@ ProcessorState read_processor_state(SimVmxVCpu& arch, const sim::VmxProcessor& p
                   static_cast<uint16_t>(arch.read_field(VmcsField::GUEST_IDTR_LIMIT))};
     state.exit_information = read_exit_information(arch);
     state.code = read_code(arch);
-    if (const auto& failure = processor.last_entry_failure()) {
-        state.note = fmt::format("VM entry check {}: {} ({} is {:#x})", failure->id, failure->rule,
-                                 x86::name(failure->field), failure->value);
-    }
+    if (const EntryExplanation* why = processor.entry_explanation()) state.note = describe(*why);
     return state;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "isa/addr.h"
+#include "isa/entry_explanation.h"
 #include "isa/x86/cpuid.h"
 #include "isa/x86/msr.h"
 #include "isa/x86/registers.h"
@@ -96,5 +97,20 @@ concept VmxHw = requires(Hw hw, typename Hw::Gprs gprs, Hpa hpa, VmcsField field
     { hw.selector(segment) } -> std::same_as<uint16_t>;
     { hw.segment_base(segment) } -> std::same_as<uint64_t>;
 };
+
+// What a processor may offer beyond VmxHw: why the last VMLAUNCH or VMRESUME failed, or nullptr.
+template <class Hw>
+concept ExplainsEntryFailures = requires(const Hw hw) {
+    { hw.entry_explanation() } -> std::same_as<const EntryExplanation*>;
+};
+
+template <class Hw>
+const EntryExplanation* entry_explanation([[maybe_unused]] const Hw& hw) {
+    if constexpr (ExplainsEntryFailures<Hw>) {
+        return hw.entry_explanation();
+    } else {
+        return nullptr;
+    }
+}
 
 }  // namespace vtless::x86

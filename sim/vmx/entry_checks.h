@@ -5,49 +5,54 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "isa/x86/ept.h"
 #include "isa/x86/vmcs_field.h"
 #include "sim/mmu/host_memory.h"
 #include "sim/vmx/capability.h"
+#include "sim/vmx/entry_check_table.h"
 #include "sim/vmx/guest_state.h"
 #include "sim/vmx/root_state.h"
 #include "sim/vmx/vmcs.h"
 
 namespace vtless::sim {
 
-// Why a VM entry failed: the id is stable, the sentence says the rule, value is what the field held.
+// A check that a VMCS fails: which, and what the field held.
 struct EntryFailure {
-    const char* id = nullptr;
+    CheckId check;
     x86::VmcsField field{};
     uint64_t value = 0;
-    const char* rule = nullptr;
-    uint64_t qualification = 0;  // of the exit, for guest state: 0, or 2 to 4
+    uint64_t qualification = 0;  // of the exit, for guest state: 0, or 2 to 4; for MSR loading, the entry
+
+    const char* id() const { return check.rule().id; }
 };
 
 // The processor that checks.
 struct EntryContext {
     const RootState& root;
-    const HostMemory& memory;
+    const HostMemory* memory = nullptr;
     const VmxCapabilities& capabilities = kEngineCapabilities;
+    uint32_t vmcs_header = 0;  // without memory: what it would hold where the VMCS link pointer points
 };
 
-// What the checks read, and the first that fails.
+// What the checks read, and what fails: the first check, or with find_all() every one.
 class EntryChecker {
   public:
     // guest: where the fields are that the VMCS does not hold just now; nullptr when it holds all.
     EntryChecker(const Vmcs& checked, const EntryContext& context, const GuestState* guest = nullptr)
         : vmcs(checked),
           root(context.root),
-          memory(context.memory),
           capabilities(context.capabilities),
+          context_(context),
           guest_(guest) {}
 
-    // Whether the rule holds; the first broken one is kept.
-    bool require(bool holds, const char* id, x86::VmcsField field, const char* rule,
-                 uint64_t qualification = 0) {
-        if (!holds) fail(id, field, rule, qualification);
-        return holds;
+    // Goes on after a check that fails. Each further failure is appended to `all`, in the processor's order.
+    void find_all(std::vector<EntryFailure>& all) { all_ = &all; }
+
+    // Whether to go on: the check holds, or all are wanted.
+    bool require(bool holds, CheckId check, x86::VmcsField field, uint64_t qualification = 0) {
+        return holds || fail(check, field, qualification);
     }
     const std::optional<EntryFailure>& failure() const { return failure_; }
 
@@ -61,21 +66,23 @@ class EntryChecker {
     bool ia32e_guest() const { return vmcs.entry_controls().has(x86::EntryControls::IA32E_MODE_GUEST); }
     bool v8086_guest() const;
 
+    // The first bytes of the VMCS region at an address: all ones where there is no memory.
+    uint32_t vmcs_header(Hpa region) const;
+
     const Vmcs& vmcs;
     const RootState& root;
-    const HostMemory& memory;
     const VmxCapabilities& capabilities;
 
   private:
-    void fail(const char* id, x86::VmcsField field, const char* rule, uint64_t qualification) {
-        if (!failure_) failure_ = EntryFailure{id, field, get(field), rule, qualification};
-    }
+    bool fail(CheckId check, x86::VmcsField field, uint64_t qualification);
 
+    const EntryContext context_;
     const GuestState* guest_;
     std::optional<EntryFailure> failure_;
+    std::vector<EntryFailure>* all_ = nullptr;
 };
 
-// Each returns whether all rules of its group hold. Controls: failure is VMfailValid(7).
+// Each returns whether to go on after its group. Controls: failure is VMfailValid(7).
 bool check_execution_controls(EntryChecker& c);  // 27.2.1.1
 bool check_exit_controls(EntryChecker& c);       // 27.2.1.2
 bool check_entry_controls(EntryChecker& c);      // 27.2.1.3, without event injection
@@ -91,6 +98,11 @@ bool check_guest_tables(EntryChecker& c);       // 27.3.1.3
 bool check_guest_rip(EntryChecker& c);          // 27.3.1.4
 bool check_guest_nonregister(EntryChecker& c);  // 27.3.1.5
 bool check_guest_pdptes(EntryChecker& c);       // 27.3.1.6
+
+// The groups by what their failure is.
+enum class EntryStage : uint8_t { Controls, Host, Guest };
+// Runs those groups of a stage, in the processor's order. Returns whether to go on.
+bool run_entry_checks(EntryChecker& checker, EntryStage stage, CheckGroups groups = kAllCheckGroups);
 
 // What INVEPT, too, asks of an EPT pointer.
 bool is_valid_eptp(x86::Eptp eptp, const VmxCapabilities& can);

@@ -30,36 +30,31 @@ bool is_msr_area(const EntryChecker& c, uint64_t address, uint64_t count) {
 bool check_capabilities(EntryChecker& c) {
     const bool secondary = c.vmcs.primary().has(PrimaryControls::ACTIVATE_SECONDARY_CONTROLS);
     return c.require(c.capabilities.pin.accepts(c.vmcs.pin()), "controls.pin.reserved",
-                     F::PIN_BASED_VM_EXECUTION_CONTROLS,
-                     "reserved bits must be as IA32_VMX_TRUE_PINBASED_CTLS says") &&
+                     F::PIN_BASED_VM_EXECUTION_CONTROLS) &&
            c.require(c.capabilities.primary.accepts(c.vmcs.primary()), "controls.primary.reserved",
-                     F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
-                     "reserved bits must be as IA32_VMX_TRUE_PROCBASED_CTLS says") &&
+                     F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS) &&
            c.require(!secondary || c.capabilities.secondary.accepts(c.vmcs.secondary()),
-                     "controls.secondary.reserved", F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
-                     "reserved bits must be as IA32_VMX_PROCBASED_CTLS2 says");
+                     "controls.secondary.reserved", F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
 }
 
 bool check_bitmaps(EntryChecker& c) {
     const bool io = c.vmcs.primary().has(PrimaryControls::USE_IO_BITMAPS);
     const bool msr = c.vmcs.primary().has(PrimaryControls::USE_MSR_BITMAPS);
     return c.require(!io || is_page_address(c, c.get(F::IO_BITMAP_A)), "controls.io_bitmap_a.address",
-                     F::IO_BITMAP_A, "must be 4-KiB aligned and within the physical-address width") &&
+                     F::IO_BITMAP_A) &&
            c.require(!io || is_page_address(c, c.get(F::IO_BITMAP_B)), "controls.io_bitmap_b.address",
-                     F::IO_BITMAP_B, "must be 4-KiB aligned and within the physical-address width") &&
+                     F::IO_BITMAP_B) &&
            c.require(!msr || is_page_address(c, c.get(F::MSR_BITMAP)), "controls.msr_bitmap.address",
-                     F::MSR_BITMAP, "must be 4-KiB aligned and within the physical-address width");
+                     F::MSR_BITMAP);
 }
 
 bool check_nmi_controls(EntryChecker& c) {
     const bool virtual_nmis = c.vmcs.pin().has(PinControls::VIRTUAL_NMIS);
     return c.require(!virtual_nmis || c.vmcs.pin().has(PinControls::NMI_EXITING),
-                     "controls.virtual_nmis.needs_nmi_exiting", F::PIN_BASED_VM_EXECUTION_CONTROLS,
-                     "virtual NMIs need NMI exiting") &&
+                     "controls.virtual_nmis.needs_nmi_exiting", F::PIN_BASED_VM_EXECUTION_CONTROLS) &&
            c.require(virtual_nmis || !c.vmcs.primary().has(PrimaryControls::NMI_WINDOW_EXITING),
                      "controls.nmi_window.needs_virtual_nmis",
-                     F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
-                     "NMI-window exiting needs virtual NMIs");
+                     F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
 }
 
 using E = x86::EptVpidCapability;
@@ -83,19 +78,17 @@ bool check_ept_and_vpid(EntryChecker& c) {
     const bool ept = secondary.has(SecondaryControls::ENABLE_EPT);
     const x86::Eptp eptp{c.get(F::EPT_POINTER)};
     return c.require(!secondary.has(SecondaryControls::ENABLE_VPID) || c.get(F::VPID) != 0,
-                     "controls.vpid.zero", F::VPID, "with VPIDs enabled the VPID must not be 0") &&
+                     "controls.vpid.zero", F::VPID) &&
            c.require(!ept || memory_type_ok(eptp, c.capabilities), "controls.eptp.memory_type",
-                     F::EPT_POINTER,
-                     "bits 2:0 must be a memory type of IA32_VMX_EPT_VPID_CAP: 0 (UC) or 6 (WB)") &&
+                     F::EPT_POINTER) &&
            c.require(!ept || walk_length_ok(eptp, c.capabilities), "controls.eptp.walk_length",
-                     F::EPT_POINTER, "bits 5:3 must be 3: a page walk of length 4") &&
+                     F::EPT_POINTER) &&
            c.require(!ept || accessed_dirty_ok(eptp, c.capabilities), "controls.eptp.accessed_dirty",
-                     F::EPT_POINTER, "bit 6 must be 0 without accessed and dirty flags for EPT") &&
-           c.require(!ept || reserved_ok(eptp, c.capabilities), "controls.eptp.reserved", F::EPT_POINTER,
-                     "bits 11:7 and those beyond the physical-address width must be 0") &&
+                     F::EPT_POINTER) &&
+           c.require(!ept || reserved_ok(eptp, c.capabilities), "controls.eptp.reserved", F::EPT_POINTER) &&
            c.require(ept || !secondary.has(SecondaryControls::UNRESTRICTED_GUEST),
                      "controls.unrestricted_guest.needs_ept",
-                     F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, "unrestricted guest needs EPT");
+                     F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
 }
 
 }  // namespace
@@ -108,33 +101,27 @@ bool is_valid_eptp(x86::Eptp eptp, const VmxCapabilities& can) {
 bool check_execution_controls(EntryChecker& c) {
     return check_capabilities(c) &&
            c.require(c.get(F::CR3_TARGET_COUNT) <= c.capabilities.misc.cr3_targets(),
-                     "controls.cr3_target_count", F::CR3_TARGET_COUNT,
-                     "must not exceed IA32_VMX_MISC bits 24:16") &&
+                     "controls.cr3_target_count", F::CR3_TARGET_COUNT) &&
            check_bitmaps(c) && check_nmi_controls(c) && check_ept_and_vpid(c);
 }
 
 bool check_exit_controls(EntryChecker& c) {
     const ExitControls controls = c.vmcs.exit_controls();
-    return c.require(c.capabilities.exit.accepts(controls), "controls.exit.reserved", F::VM_EXIT_CONTROLS,
-                     "reserved bits must be as IA32_VMX_TRUE_EXIT_CTLS says") &&
+    return c.require(c.capabilities.exit.accepts(controls), "controls.exit.reserved", F::VM_EXIT_CONTROLS) &&
            c.require(c.vmcs.pin().has(PinControls::ACTIVATE_VMX_PREEMPTION_TIMER) ||
                          !controls.has(ExitControls::SAVE_VMX_PREEMPTION_TIMER_VALUE),
-                     "controls.exit.save_timer_needs_timer", F::VM_EXIT_CONTROLS,
-                     "saving the preemption timer needs the timer to be active") &&
+                     "controls.exit.save_timer_needs_timer", F::VM_EXIT_CONTROLS) &&
            c.require(is_msr_area(c, c.get(F::VM_EXIT_MSR_STORE_ADDRESS), c.get(F::VM_EXIT_MSR_STORE_COUNT)),
-                     "controls.exit.msr_store_area", F::VM_EXIT_MSR_STORE_ADDRESS,
-                     "must be 16-byte aligned and end within the physical-address width") &&
+                     "controls.exit.msr_store_area", F::VM_EXIT_MSR_STORE_ADDRESS) &&
            c.require(is_msr_area(c, c.get(F::VM_EXIT_MSR_LOAD_ADDRESS), c.get(F::VM_EXIT_MSR_LOAD_COUNT)),
-                     "controls.exit.msr_load_area", F::VM_EXIT_MSR_LOAD_ADDRESS,
-                     "must be 16-byte aligned and end within the physical-address width");
+                     "controls.exit.msr_load_area", F::VM_EXIT_MSR_LOAD_ADDRESS);
 }
 
 bool check_entry_controls(EntryChecker& c) {
     return c.require(c.capabilities.entry.accepts(c.vmcs.entry_controls()), "controls.entry.reserved",
-                     F::VM_ENTRY_CONTROLS, "reserved bits must be as IA32_VMX_TRUE_ENTRY_CTLS says") &&
+                     F::VM_ENTRY_CONTROLS) &&
            c.require(is_msr_area(c, c.get(F::VM_ENTRY_MSR_LOAD_ADDRESS), c.get(F::VM_ENTRY_MSR_LOAD_COUNT)),
-                     "controls.entry.msr_load_area", F::VM_ENTRY_MSR_LOAD_ADDRESS,
-                     "must be 16-byte aligned and end within the physical-address width");
+                     "controls.entry.msr_load_area", F::VM_ENTRY_MSR_LOAD_ADDRESS);
 }
 
 namespace {
@@ -167,25 +154,19 @@ bool check_event_injection(EntryChecker& c) {
     if (!info.valid()) return true;
     const auto type = static_cast<unsigned>(info.type());
     const uint64_t length = c.get(F::VM_ENTRY_INSTRUCTION_LENGTH);
-    return c.require(type != 1, "injection.type", F::VM_ENTRY_INTERRUPTION_INFORMATION,
-                     "the interruption type must be one that is supported: not 1") &&
+    return c.require(type != 1, "injection.type", F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
            c.require(info.type() != x86::EventType::OTHER ||
-                         capability::kPrimary.supports(PrimaryControls::MONITOR_TRAP_FLAG),
-                     "injection.type.monitor_trap_flag", F::VM_ENTRY_INTERRUPTION_INFORMATION,
-                     "type 7 needs a processor that supports the monitor trap flag") &&
-           c.require(
-               vector_matches_type(info), "injection.vector", F::VM_ENTRY_INTERRUPTION_INFORMATION,
-               "the vector must be 2 for an NMI, at most 31 for a hardware exception and 0 for type 7") &&
+                         c.capabilities.primary.supports(PrimaryControls::MONITOR_TRAP_FLAG),
+                     "injection.type.monitor_trap_flag", F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
+           c.require(vector_matches_type(info), "injection.vector", F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
            c.require(info.has_error_code() == wants_error_code(c, info), "injection.error_code_valid",
-                     F::VM_ENTRY_INTERRUPTION_INFORMATION,
-                     "an error code must be delivered exactly with hardware exceptions that have one, in "
-                     "protected mode") &&
+                     F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
            c.require((info.raw & x86::EventInfo::kEntryReserved) == 0, "injection.reserved",
-                     F::VM_ENTRY_INTERRUPTION_INFORMATION, "bits 30:12 must be 0") &&
+                     F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
            c.require(!info.has_error_code() || (c.get(F::VM_ENTRY_EXCEPTION_ERROR_CODE) >> 16) == 0,
-                     "injection.error_code", F::VM_ENTRY_EXCEPTION_ERROR_CODE, "bits 31:16 must be 0") &&
+                     "injection.error_code", F::VM_ENTRY_EXCEPTION_ERROR_CODE) &&
            c.require(!info.is_software() || (length >= 1 && length <= 15), "injection.instruction_length",
-                     F::VM_ENTRY_INSTRUCTION_LENGTH, "a software event needs a length of 1 to 15 bytes");
+                     F::VM_ENTRY_INSTRUCTION_LENGTH);
 }
 
 }  // namespace vtless::sim

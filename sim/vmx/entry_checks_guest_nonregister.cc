@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // SDM Vol. 3C "Checks on Guest Non-Register State" (27.3.1.5), "Checks on Guest Page-Directory-Pointer-Table
 // Entries" (27.3.1.6).
-#include <cstring>
-
 #include "isa/x86/control_regs.h"
 #include "isa/x86/event_info.h"
 #include "isa/x86/msr.h"
@@ -39,16 +37,12 @@ bool check_activity(EntryChecker& c) {
     const x86::AccessRights ss{c.get32(F::GUEST_SS_ACCESS_RIGHTS)};
     const bool halted = state == ActivityState::HLT;
     return c.require(state == ActivityState::ACTIVE || halted, "guest.activity.unsupported",
-                     F::GUEST_ACTIVITY_STATE, "must be a state that IA32_VMX_MISC names: active or HLT") &&
-           c.require(!halted || ss.dpl() == 0, "guest.activity.hlt_dpl", F::GUEST_ACTIVITY_STATE,
-                     "HLT needs SS.DPL = 0") &&
+                     F::GUEST_ACTIVITY_STATE) &&
+           c.require(!halted || ss.dpl() == 0, "guest.activity.hlt_dpl", F::GUEST_ACTIVITY_STATE) &&
            c.require(!halted || (c.get32(F::GUEST_INTERRUPTIBILITY_STATE) & kStiOrMovSs) == 0,
-                     "guest.activity.blocking", F::GUEST_ACTIVITY_STATE,
-                     "must be active while STI or MOV SS blocks") &&
-           c.require(
-               !halted || !info.valid() || wakes_from_hlt(info), "guest.activity.injection",
-               F::GUEST_ACTIVITY_STATE,
-               "into HLT only external interrupts, NMIs, #DB, #MC and pending MTF exits can be injected");
+                     "guest.activity.blocking", F::GUEST_ACTIVITY_STATE) &&
+           c.require(!halted || !info.valid() || wakes_from_hlt(info), "guest.activity.injection",
+                     F::GUEST_ACTIVITY_STATE);
 }
 
 bool check_interruptibility(EntryChecker& c) {
@@ -59,23 +53,17 @@ bool check_interruptibility(EntryChecker& c) {
     const bool interrupts_enabled = (c.get(F::GUEST_RFLAGS) & x86::rflags::IF) != 0;
     const bool virtual_nmis = c.vmcs.pin().has(x86::PinControls::VIRTUAL_NMIS);
     constexpr F kField = F::GUEST_INTERRUPTIBILITY_STATE;
-    return c.require((state & blocking::kReserved) == 0, "guest.interruptibility.reserved", kField,
-                     "bits 31:5 must be 0") &&
-           c.require((state & kStiOrMovSs) != kStiOrMovSs, "guest.interruptibility.sti_and_mov_ss", kField,
-                     "STI and MOV SS cannot both block") &&
+    return c.require((state & blocking::kReserved) == 0, "guest.interruptibility.reserved", kField) &&
+           c.require((state & kStiOrMovSs) != kStiOrMovSs, "guest.interruptibility.sti_and_mov_ss", kField) &&
            c.require((state & blocking::BLOCKING_BY_STI) == 0 || interrupts_enabled,
-                     "guest.interruptibility.sti_without_if", kField, "blocking by STI needs RFLAGS.IF") &&
-           c.require(!interrupt || (state & kStiOrMovSs) == 0, "guest.interruptibility.interrupt", kField,
-                     "no external interrupt can be injected while STI or MOV SS blocks") &&
+                     "guest.interruptibility.sti_without_if", kField) &&
+           c.require(!interrupt || (state & kStiOrMovSs) == 0, "guest.interruptibility.interrupt", kField) &&
            c.require(!nmi || (state & blocking::BLOCKING_BY_MOV_SS) == 0, "guest.interruptibility.nmi_mov_ss",
-                     kField, "no NMI can be injected while MOV SS blocks") &&
-           c.require((state & blocking::BLOCKING_BY_SMI) == 0, "guest.interruptibility.smi", kField,
-                     "SMIs block only in SMM") &&
+                     kField) &&
+           c.require((state & blocking::BLOCKING_BY_SMI) == 0, "guest.interruptibility.smi", kField) &&
            c.require(!nmi || !virtual_nmis || (state & blocking::BLOCKING_BY_NMI) == 0,
-                     "guest.interruptibility.virtual_nmi", kField,
-                     "no NMI can be injected while virtual NMIs are blocked") &&
-           c.require((state & blocking::ENCLAVE_INTERRUPTION) == 0, "guest.interruptibility.enclave", kField,
-                     "there are no enclaves");
+                     "guest.interruptibility.virtual_nmi", kField) &&
+           c.require((state & blocking::ENCLAVE_INTERRUPTION) == 0, "guest.interruptibility.enclave", kField);
 }
 
 // BLD and RTM are features that this processor does not have.
@@ -85,31 +73,25 @@ constexpr uint64_t kPendingReserved =
 bool check_pending_debug(EntryChecker& c) {
     const uint64_t pending = c.get(F::GUEST_PENDING_DEBUG_EXCEPTIONS);
     if (!c.require((pending & kPendingReserved) == 0, "guest.pending_debug.reserved",
-                   F::GUEST_PENDING_DEBUG_EXCEPTIONS, "bits 11:4, 13, 15 and 63:16 must be 0"))
+                   F::GUEST_PENDING_DEBUG_EXCEPTIONS))
         return false;
     const bool halted = c.get32(F::GUEST_ACTIVITY_STATE) == static_cast<uint32_t>(ActivityState::HLT);
     if (!halted && (c.get32(F::GUEST_INTERRUPTIBILITY_STATE) & kStiOrMovSs) == 0) return true;
     const bool steps = (c.get(F::GUEST_RFLAGS) & x86::rflags::TF) != 0 &&
                        (c.get(F::GUEST_IA32_DEBUGCTL) & x86::debugctl::BTF) == 0;
     return c.require(((pending & x86::pending_debug::BS) != 0) == steps, "guest.pending_debug.bs",
-                     F::GUEST_PENDING_DEBUG_EXCEPTIONS,
-                     "while STI, MOV SS or HLT holds it off, BS must be set exactly if TF single-steps");
+                     F::GUEST_PENDING_DEBUG_EXCEPTIONS);
 }
 
 // Without VMCS shadowing the link pointer must name an ordinary VMCS, if any.
 bool check_link_pointer(EntryChecker& c) {
     const uint64_t link = c.get(F::VMCS_LINK_POINTER);
     if (link == ~uint64_t{0}) return true;
-    if (!c.require((link & 0xfff) == 0 && c.capabilities.fits_physical_width(link),
-                   "guest.link_pointer.address", F::VMCS_LINK_POINTER,
-                   "must be all ones, or 4-KiB aligned and within the physical width",
-                   kQualificationLinkPointer))
-        return false;
-    uint32_t header = ~uint32_t{0};
-    if (const uint8_t* bytes = c.memory.map(Hpa(link))) std::memcpy(&header, bytes, sizeof header);
-    return c.require(
-        header == c.capabilities.basic.revision(), "guest.link_pointer.revision", F::VMCS_LINK_POINTER,
-        "the VMCS that it names must have this processor's revision identifier", kQualificationLinkPointer);
+    const bool address_ok = (link & 0xfff) == 0 && c.capabilities.fits_physical_width(link);
+    return c.require(address_ok, "guest.link_pointer.address", F::VMCS_LINK_POINTER,
+                     kQualificationLinkPointer) &&
+           c.require(!address_ok || c.vmcs_header(Hpa(link)) == c.capabilities.basic.revision(),
+                     "guest.link_pointer.revision", F::VMCS_LINK_POINTER, kQualificationLinkPointer);
 }
 
 }  // namespace
@@ -128,8 +110,6 @@ bool check_guest_pdptes(EntryChecker& c) {
     for (const F field : kFields) {
         const uint64_t entry = c.get(field);
         if (!c.require((entry & 1) == 0 || (entry & reserved) == 0, "guest.pdpte.reserved", field,
-                       "bits 2:1, 8:5 and those beyond the physical-address width of a present PDPTE must be "
-                       "0",
                        kQualificationPdpte))
             return false;
     }

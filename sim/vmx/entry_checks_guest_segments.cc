@@ -13,28 +13,41 @@ using F = x86::VmcsField;
 using x86::AccessRights;
 using x86::SegmentRegister;
 
-// The fields of one segment register, and the names of its checks.
+// The fields of one segment register, and its checks.
 struct SegmentFields {
     SegmentRegister index;
     F selector, base, limit, rights;
     struct {
-        const char *base, *limit, *type, *code_or_data, *dpl, *present, *reserved, *granularity;
+        CheckId base, type, code_or_data, present, reserved, granularity;
     } id;
+};
+struct DataSegment : SegmentFields {
+    struct {
+        CheckId dpl, v8086_base, v8086_limit, v8086_rights;
+    } more;
 };
 
 #define VTLESS_SEGMENT(NAME, name)                                                                          \
     {                                                                                                       \
         SegmentRegister::NAME, F::GUEST_##NAME##_SELECTOR, F::GUEST_##NAME##_BASE, F::GUEST_##NAME##_LIMIT, \
             F::GUEST_##NAME##_ACCESS_RIGHTS, {                                                              \
-            "guest." name ".base", "guest." name ".limit", "guest." name ".type", "guest." name ".s",       \
-                "guest." name ".dpl", "guest." name ".p", "guest." name ".reserved", "guest." name ".g"     \
+            "guest." name ".base", "guest." name ".type", "guest." name ".s", "guest." name ".p",           \
+                "guest." name ".reserved", "guest." name ".g"                                               \
         }                                                                                                   \
     }
-constexpr std::array<SegmentFields, 6> kSegments = {{VTLESS_SEGMENT(ES, "es"), VTLESS_SEGMENT(CS, "cs"),
-                                                     VTLESS_SEGMENT(SS, "ss"), VTLESS_SEGMENT(DS, "ds"),
-                                                     VTLESS_SEGMENT(FS, "fs"), VTLESS_SEGMENT(GS, "gs")}};
+#define VTLESS_DATA_SEGMENT(NAME, name)                                                      \
+    {                                                                                        \
+        VTLESS_SEGMENT(NAME, name), {                                                        \
+            "guest." name ".dpl", "guest." name ".v8086_base", "guest." name ".v8086_limit", \
+                "guest." name ".v8086_rights"                                                \
+        }                                                                                    \
+    }
+constexpr std::array<DataSegment, 6> kSegments = {
+    {VTLESS_DATA_SEGMENT(ES, "es"), VTLESS_DATA_SEGMENT(CS, "cs"), VTLESS_DATA_SEGMENT(SS, "ss"),
+     VTLESS_DATA_SEGMENT(DS, "ds"), VTLESS_DATA_SEGMENT(FS, "fs"), VTLESS_DATA_SEGMENT(GS, "gs")}};
 constexpr SegmentFields kLdtr = VTLESS_SEGMENT(LDTR, "ldtr");
 constexpr SegmentFields kTr = VTLESS_SEGMENT(TR, "tr");
+#undef VTLESS_DATA_SEGMENT
 #undef VTLESS_SEGMENT
 
 AccessRights rights_of(const EntryChecker& c, const SegmentFields& s) { return {c.get32(s.rights)}; }
@@ -44,31 +57,27 @@ bool check_selectors(EntryChecker& c) {
     const auto ss = c.get16(F::GUEST_SS_SELECTOR);
     const auto cs = c.get16(F::GUEST_CS_SELECTOR);
     return c.require(!x86::selector_is_ldt(c.get16(F::GUEST_TR_SELECTOR)), "guest.tr.selector",
-                     F::GUEST_TR_SELECTOR, "TI must be 0") &&
+                     F::GUEST_TR_SELECTOR) &&
            c.require(!usable(c, kLdtr) || !x86::selector_is_ldt(c.get16(F::GUEST_LDTR_SELECTOR)),
-                     "guest.ldtr.selector", F::GUEST_LDTR_SELECTOR, "TI must be 0") &&
+                     "guest.ldtr.selector", F::GUEST_LDTR_SELECTOR) &&
            c.require(c.v8086_guest() || c.unrestricted() || x86::selector_rpl(ss) == x86::selector_rpl(cs),
-                     "guest.ss.selector", F::GUEST_SS_SELECTOR, "RPL must equal the RPL of CS");
+                     "guest.ss.selector", F::GUEST_SS_SELECTOR);
 }
 
-bool check_v8086_segment(EntryChecker& c, const SegmentFields& s) {
-    return c.require(c.get(s.base) == c.get(s.selector) << 4, s.id.base, s.base,
-                     "in virtual-8086 mode the base must be the selector times 16") &&
-           c.require(c.get(s.limit) == 0xffff, s.id.limit, s.limit,
-                     "in virtual-8086 mode the limit must be 0xffff") &&
-           c.require(c.get(s.rights) == 0xf3, s.id.type, s.rights,
-                     "in virtual-8086 mode the access rights must be 0xf3");
+bool check_v8086_segment(EntryChecker& c, const DataSegment& s) {
+    return c.require(c.get(s.base) == c.get(s.selector) << 4, s.more.v8086_base, s.base) &&
+           c.require(c.get(s.limit) == 0xffff, s.more.v8086_limit, s.limit) &&
+           c.require(c.get(s.rights) == 0xf3, s.more.v8086_rights, s.rights);
 }
 
 bool check_base(EntryChecker& c, const SegmentFields& s) {
     const uint64_t base = c.get(s.base);
     const bool wide = s.index == SegmentRegister::FS || s.index == SegmentRegister::GS;
     if (wide) {
-        return c.require(is_canonical(base, c.capabilities.linear_bits), s.id.base, s.base,
-                         "must be a canonical address");
+        return c.require(is_canonical(base, c.capabilities.linear_bits), s.id.base, s.base);
     }
     const bool checked = s.index == SegmentRegister::CS || usable(c, s);
-    return c.require(!checked || (base >> 32) == 0, s.id.base, s.base, "bits 63:32 must be 0");
+    return c.require(!checked || (base >> 32) == 0, s.id.base, s.base);
 }
 
 bool type_allowed(const EntryChecker& c, SegmentRegister index, AccessRights rights) {
@@ -116,48 +125,38 @@ bool granularity_allowed(uint64_t limit, AccessRights rights) {
     return (limit >> 20) == 0 || rights.granularity();
 }
 
-bool check_rights(EntryChecker& c, const SegmentFields& s) {
+bool check_rights(EntryChecker& c, const DataSegment& s) {
     const AccessRights rights = rights_of(c, s);
     const bool checked = s.index == SegmentRegister::CS || !rights.unusable();
-    return c.require(
-               !checked || type_allowed(c, s.index, rights), s.id.type, s.rights,
-               "the type must be accessed, code for CS, writable data for SS, readable for the others") &&
-           c.require(!checked || rights.code_or_data(), s.id.code_or_data, s.rights, "S must be 1") &&
-           c.require(dpl_allowed(c, s), s.id.dpl, s.rights,
-                     "DPL must agree with SS.DPL, the selector's RPL and the type") &&
-           c.require(!checked || rights.present(), s.id.present, s.rights, "P must be 1") &&
-           c.require(!checked || (rights.raw & AccessRights::kReserved) == 0, s.id.reserved, s.rights,
-                     "bits 11:8 and 31:17 must be 0") &&
-           c.require(!checked || granularity_allowed(c.get(s.limit), rights), s.id.granularity, s.rights,
-                     "G must be 0 if a bit of limit 11:0 is 0, and 1 if a bit of limit 31:20 is 1");
+    return c.require(!checked || type_allowed(c, s.index, rights), s.id.type, s.rights) &&
+           c.require(!checked || rights.code_or_data(), s.id.code_or_data, s.rights) &&
+           c.require(dpl_allowed(c, s), s.more.dpl, s.rights) &&
+           c.require(!checked || rights.present(), s.id.present, s.rights) &&
+           c.require(!checked || (rights.raw & AccessRights::kReserved) == 0, s.id.reserved, s.rights) &&
+           c.require(!checked || granularity_allowed(c.get(s.limit), rights), s.id.granularity, s.rights);
 }
 
 bool check_cs_size(EntryChecker& c) {
     const AccessRights cs{c.get32(F::GUEST_CS_ACCESS_RIGHTS)};
     return c.require(!c.ia32e_guest() || !cs.long_mode() || !cs.default_big(), "guest.cs.l_and_d",
-                     F::GUEST_CS_ACCESS_RIGHTS, "L and D/B must not both be set in IA-32e mode");
+                     F::GUEST_CS_ACCESS_RIGHTS);
 }
 
 bool check_system_segment(EntryChecker& c, const SegmentFields& s, bool type_ok) {
     const AccessRights rights = rights_of(c, s);
-    return c.require(is_canonical(c.get(s.base), c.capabilities.linear_bits), s.id.base, s.base,
-                     "must be a canonical address") &&
-           c.require(type_ok, s.id.type, s.rights,
-                     "the type must be LDT (2) for LDTR, a busy TSS (11, or 3 outside IA-32e mode) for TR") &&
-           c.require(!rights.code_or_data(), s.id.code_or_data, s.rights, "S must be 0") &&
-           c.require(rights.present(), s.id.present, s.rights, "P must be 1") &&
-           c.require((rights.raw & AccessRights::kReserved) == 0, s.id.reserved, s.rights,
-                     "bits 11:8 and 31:17 must be 0") &&
-           c.require(granularity_allowed(c.get(s.limit), rights), s.id.granularity, s.rights,
-                     "G must be 0 if a bit of limit 11:0 is 0, and 1 if a bit of limit 31:20 is 1");
+    return c.require(is_canonical(c.get(s.base), c.capabilities.linear_bits), s.id.base, s.base) &&
+           c.require(type_ok, s.id.type, s.rights) &&
+           c.require(!rights.code_or_data(), s.id.code_or_data, s.rights) &&
+           c.require(rights.present(), s.id.present, s.rights) &&
+           c.require((rights.raw & AccessRights::kReserved) == 0, s.id.reserved, s.rights) &&
+           c.require(granularity_allowed(c.get(s.limit), rights), s.id.granularity, s.rights);
 }
 
 bool check_tr(EntryChecker& c) {
     const AccessRights rights = rights_of(c, kTr);
     const bool busy16 = rights.type() == static_cast<unsigned>(x86::SystemType::TSS16_BUSY);
     const bool busy = rights.type() == static_cast<unsigned>(x86::SystemType::TSS32_BUSY);
-    return c.require(!rights.unusable(), "guest.tr.unusable", F::GUEST_TR_ACCESS_RIGHTS,
-                     "TR must be usable") &&
+    return c.require(!rights.unusable(), "guest.tr.unusable", F::GUEST_TR_ACCESS_RIGHTS) &&
            check_system_segment(c, kTr, busy || (busy16 && !c.ia32e_guest()));
 }
 
@@ -171,7 +170,7 @@ bool check_ldtr(EntryChecker& c) {
 
 bool check_guest_segments(EntryChecker& c) {
     if (!check_selectors(c)) return false;
-    for (const SegmentFields& segment : kSegments) {
+    for (const DataSegment& segment : kSegments) {
         const bool ok = c.v8086_guest() ? check_v8086_segment(c, segment)
                                         : check_base(c, segment) && check_rights(c, segment);
         if (!ok) return false;

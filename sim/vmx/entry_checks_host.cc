@@ -11,9 +11,8 @@ namespace {
 using F = x86::VmcsField;
 using x86::ExitControls;
 
-bool require_canonical(EntryChecker& c, const char* id, F field) {
-    return c.require(is_canonical(c.get(field), c.capabilities.linear_bits), id, field,
-                     "must be a canonical address");
+bool require_canonical(EntryChecker& c, CheckId id, F field) {
+    return c.require(is_canonical(c.get(field), c.capabilities.linear_bits), id, field);
 }
 
 bool check_host_msrs(EntryChecker& c) {
@@ -25,16 +24,16 @@ bool check_host_msrs(EntryChecker& c) {
     return require_canonical(c, "host.sysenter_esp.canonical", F::HOST_IA32_SYSENTER_ESP) &&
            require_canonical(c, "host.sysenter_eip.canonical", F::HOST_IA32_SYSENTER_EIP) &&
            c.require(!controls.has(ExitControls::LOAD_IA32_PAT) || x86::is_valid_pat(c.get(F::HOST_IA32_PAT)),
-                     "host.pat", F::HOST_IA32_PAT, "each byte must be a memory type: 0, 1, 4, 5, 6 or 7") &&
+                     "host.pat", F::HOST_IA32_PAT) &&
            c.require(!load_efer || (efer & ~x86::efer::kDefined) == 0, "host.efer.reserved",
-                     F::HOST_IA32_EFER, "reserved bits must be 0") &&
+                     F::HOST_IA32_EFER) &&
            c.require(!load_efer || (efer & mode_bits) == (long_mode ? mode_bits : 0), "host.efer.mode",
-                     F::HOST_IA32_EFER, "LMA and LME must both equal the host address-space size control");
+                     F::HOST_IA32_EFER);
 }
 
 struct HostSelector {
     F field;
-    const char* id;
+    CheckId id;
 };
 constexpr HostSelector kSelectors[] = {
     {F::HOST_ES_SELECTOR, "host.es.selector"}, {F::HOST_CS_SELECTOR, "host.cs.selector"},
@@ -51,26 +50,20 @@ constexpr HostSelector kBases[] = {
 }  // namespace
 
 bool check_host_registers(EntryChecker& c) {
-    return c.require(c.capabilities.cr0_allowed(c.get(F::HOST_CR0)), "host.cr0.fixed", F::HOST_CR0,
-                     "must set the bits that VMX operation fixes to 1") &&
-           c.require(c.capabilities.cr4_allowed(c.get(F::HOST_CR4)), "host.cr4.fixed", F::HOST_CR4,
-                     "must set VMXE, and no bit that is not supported") &&
-           c.require(c.capabilities.fits_physical_width(c.get(F::HOST_CR3)), "host.cr3.width", F::HOST_CR3,
-                     "bits beyond the physical-address width must be 0") &&
+    return c.require(c.capabilities.cr0_allowed(c.get(F::HOST_CR0)), "host.cr0.fixed", F::HOST_CR0) &&
+           c.require(c.capabilities.cr4_allowed(c.get(F::HOST_CR4)), "host.cr4.fixed", F::HOST_CR4) &&
+           c.require(c.capabilities.fits_physical_width(c.get(F::HOST_CR3)), "host.cr3.width", F::HOST_CR3) &&
            check_host_msrs(c);
 }
 
 bool check_host_segments(EntryChecker& c) {
     for (const auto& [field, id] : kSelectors) {
-        if (!c.require((c.get(field) & 7) == 0, id, field, "RPL and TI must be 0")) return false;
+        if (!c.require((c.get(field) & 7) == 0, id, field)) return false;
     }
     const bool long_mode = c.vmcs.exit_controls().has(ExitControls::HOST_ADDRESS_SPACE_SIZE);
-    if (!(c.require(c.get(F::HOST_CS_SELECTOR) != 0, "host.cs.null", F::HOST_CS_SELECTOR,
-                    "must not be null") &&
-          c.require(c.get(F::HOST_TR_SELECTOR) != 0, "host.tr.null", F::HOST_TR_SELECTOR,
-                    "must not be null") &&
-          c.require(long_mode || c.get(F::HOST_SS_SELECTOR) != 0, "host.ss.null", F::HOST_SS_SELECTOR,
-                    "must not be null for a 32-bit host"))) {
+    if (!(c.require(c.get(F::HOST_CS_SELECTOR) != 0, "host.cs.null", F::HOST_CS_SELECTOR) &&
+          c.require(c.get(F::HOST_TR_SELECTOR) != 0, "host.tr.null", F::HOST_TR_SELECTOR) &&
+          c.require(long_mode || c.get(F::HOST_SS_SELECTOR) != 0, "host.ss.null", F::HOST_SS_SELECTOR))) {
         return false;
     }
     for (const auto& [field, id] : kBases) {
@@ -82,17 +75,12 @@ bool check_host_segments(EntryChecker& c) {
 bool check_host_address_space(EntryChecker& c) {
     const bool long_mode = c.vmcs.exit_controls().has(ExitControls::HOST_ADDRESS_SPACE_SIZE);
     const uint64_t rip = c.get(F::HOST_RIP);
-    if (!c.require(long_mode == c.root.ia32e(), "host.address_space_size", F::VM_EXIT_CONTROLS,
-                   "the host address-space size must equal IA32_EFER.LMA at VM entry"))
-        return false;
+    if (!c.require(long_mode == c.root.ia32e(), "host.address_space_size", F::VM_EXIT_CONTROLS)) return false;
     if (!long_mode) {
-        return c.require(!c.ia32e_guest(), "host.ia32e_guest", F::VM_ENTRY_CONTROLS,
-                         "a 32-bit host cannot enter an IA-32e mode guest") &&
-               c.require((rip >> 32) == 0, "host.rip.width", F::HOST_RIP,
-                         "bits 63:32 must be 0 for a 32-bit host");
+        return c.require(!c.ia32e_guest(), "host.ia32e_guest", F::VM_ENTRY_CONTROLS) &&
+               c.require((rip >> 32) == 0, "host.rip.width", F::HOST_RIP);
     }
-    return c.require((c.get(F::HOST_CR4) & x86::cr4::PAE) != 0, "host.cr4.pae", F::HOST_CR4,
-                     "a 64-bit host needs CR4.PAE") &&
+    return c.require((c.get(F::HOST_CR4) & x86::cr4::PAE) != 0, "host.cr4.pae", F::HOST_CR4) &&
            require_canonical(c, "host.rip.canonical", F::HOST_RIP);
 }
 

@@ -11,43 +11,46 @@ using F = x86::VmcsField;
 
 namespace {
 
-struct MsrEntry {
-    uint32_t index;
-    uint32_t reserved;
-    uint64_t value;
-};
-static_assert(sizeof(MsrEntry) == 16);
-
-// MSRs that are loaded with the segments.
-bool is_segment_base(uint32_t index) {
-    const auto msr = static_cast<Msr>(index);
-    return msr == Msr::IA32_FS_BASE || msr == Msr::IA32_GS_BASE;
-}
-
 bool fetch(const HostMemory& memory, Hpa at, MsrEntry& entry) {
     if (!memory.contains(at, sizeof entry)) return false;
     std::memcpy(&entry, memory.map(at), sizeof entry);
+    return true;
+}
+
+// Whether an area can hold the entry, whatever the MSR and the processor.
+bool is_storable(const MsrEntry& entry) {
     return entry.reserved == 0 && !x86::is_x2apic(static_cast<Msr>(entry.index));
 }
 
 }  // namespace
 
-uint32_t VmxProcessor::load_msrs(Hpa area, uint32_t count, World world) {
+std::optional<CheckId> refused_msr_entry(const MsrEntry& entry) {
+    const auto msr = static_cast<Msr>(entry.index);
+    // They are loaded with the segments.
+    if (msr == Msr::IA32_FS_BASE || msr == Msr::IA32_GS_BASE) return CheckId("load.msr.segment_base");
+    if (x86::is_x2apic(msr)) return CheckId("load.msr.x2apic");
+    if (entry.reserved != 0) return CheckId("load.msr.reserved");
+    return std::nullopt;
+}
+
+std::optional<MsrLoadFailure> VmxProcessor::load_msrs(Hpa area, uint32_t count, World world) {
     for (uint32_t i = 0; i < count; ++i) {
-        MsrEntry entry;
-        if (i >= capabilities_.misc.msr_list_max() || !fetch(*memory_, area + uint64_t{i} * 16, entry) ||
-            is_segment_base(entry.index) || !msrs_.write(static_cast<Msr>(entry.index), world, entry.value)) {
-            return i + 1;
-        }
+        MsrEntry entry{};
+        if (i >= capabilities_.misc.msr_list_max()) return MsrLoadFailure{"load.msr.count", i + 1, entry};
+        if (!fetch(*memory_, area + uint64_t{i} * 16, entry))
+            return MsrLoadFailure{"load.msr.memory", i + 1, entry};
+        if (const auto check = refused_msr_entry(entry)) return MsrLoadFailure{*check, i + 1, entry};
+        if (!msrs_.write(static_cast<Msr>(entry.index), world, entry.value))
+            return MsrLoadFailure{"load.msr.refused", i + 1, entry};
     }
-    return 0;
+    return std::nullopt;
 }
 
 uint32_t VmxProcessor::store_msrs(Hpa area, uint32_t count) {
     for (uint32_t i = 0; i < count; ++i) {
         const Hpa at = area + uint64_t{i} * 16;
-        MsrEntry entry;
-        if (i >= capabilities_.misc.msr_list_max() || !fetch(*memory_, at, entry) ||
+        MsrEntry entry{};
+        if (i >= capabilities_.misc.msr_list_max() || !fetch(*memory_, at, entry) || !is_storable(entry) ||
             !msrs_.read(static_cast<Msr>(entry.index), World::Guest, entry.value)) {
             return i + 1;
         }
@@ -57,9 +60,9 @@ uint32_t VmxProcessor::store_msrs(Hpa area, uint32_t count) {
     return 0;
 }
 
-uint32_t VmxProcessor::load_entry_msrs(const Vmcs& vmcs) {
+std::optional<MsrLoadFailure> VmxProcessor::load_entry_msrs(const Vmcs& vmcs) {
     const uint32_t count = vmcs.get32(F::VM_ENTRY_MSR_LOAD_COUNT);
-    if (count == 0) return 0;
+    if (count == 0) return std::nullopt;
     return load_msrs(vmcs.get_address(F::VM_ENTRY_MSR_LOAD_ADDRESS), count, World::Guest);
 }
 

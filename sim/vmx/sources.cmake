@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 set(VTLESS_SIM_VMX_SOURCES
+  vmx/allowed_values.cc
+  vmx/allowed_values_text.cc
   vmx/capability.cc
   vmx/cpuid.cc
+  vmx/entry_checks.cc
   vmx/entry_checks_controls.cc
   vmx/entry_checks_guest_nonregister.cc
   vmx/entry_checks_guest_registers.cc
   vmx/entry_checks_guest_segments.cc
   vmx/entry_checks_host.cc
+  vmx/entry_refusal.cc
   vmx/gprs.cc
   vmx/guest_state.cc
   vmx/instruction_operands.cc

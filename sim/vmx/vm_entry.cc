@@ -15,31 +15,8 @@ using F = x86::VmcsField;
 
 namespace {
 
-struct GroupCheck {
-    CheckGroup group;
-    bool (*check)(EntryChecker&);
-};
-constexpr GroupCheck kControlChecks[] = {{CheckGroup::ExecutionControls, check_execution_controls},
-                                         {CheckGroup::ExitControls, check_exit_controls},
-                                         {CheckGroup::EntryControls, check_entry_controls},
-                                         {CheckGroup::EventInjection, check_event_injection}};
-constexpr GroupCheck kHostChecks[] = {{CheckGroup::Host, check_host_registers},
-                                      {CheckGroup::Host, check_host_segments},
-                                      {CheckGroup::Host, check_host_address_space}};
-constexpr GroupCheck kGuestChecks[] = {{CheckGroup::GuestRegisters, check_guest_registers},
-                                       {CheckGroup::GuestSegments, check_guest_segments},
-                                       {CheckGroup::GuestTables, check_guest_tables},
-                                       {CheckGroup::GuestRip, check_guest_rip},
-                                       {CheckGroup::GuestNonRegister, check_guest_nonregister},
-                                       {CheckGroup::GuestPdptes, check_guest_pdptes}};
-
-template <size_t N>
-bool run_checks(const GroupCheck (&checks)[N], EntryChecker& checker, CheckGroups groups) {
-    for (const auto& [group, check] : checks) {
-        if ((groups & group_bit(group)) != 0 && !check(checker)) return false;
-    }
-    return true;
-}
+// Of an entry failure's exit qualification. SDM Vol. 3C "VM-Entry Failures" (27.8).
+constexpr uint64_t kQualificationPdpte = 2;
 
 constexpr LiveMask kPagingFields = live_bit(LiveField::CR0) | live_bit(LiveField::CR3) |
                                    live_bit(LiveField::CR4) | live_bit(LiveField::EFER);
@@ -63,24 +40,29 @@ VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
         return operation_.fail(launch ? VmInstructionError::VMLAUNCH_NON_CLEAR_VMCS
                                       : VmInstructionError::VMRESUME_NON_LAUNCHED_VMCS);
     if (vmcs->outlived_vmx_operation()) return operation_.fail(VmInstructionError::VMRESUME_AFTER_VMXOFF);
-    entry_failure_.reset();
+    refusal_.reset();
     const CheckGroups groups = groups_to_check(*vmcs);
     if (groups != 0) {
-        EntryChecker checker(*vmcs, {root_, *memory_, capabilities_}, &guest_);
+        EntryChecker checker(*vmcs, {root_, memory_, capabilities_}, &guest_);
         const auto error = check_controls_and_host(checker, groups);
-        const bool guest_ok = !error && run_checks(kGuestChecks, checker, groups);
-        entry_failure_ = checker.failure();
-        if (error) return operation_.fail(*error);
-        if (!guest_ok)
-            return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, entry_failure_->qualification);
+        if (error || !run_entry_checks(checker, EntryStage::Guest, groups)) [[unlikely]] {
+            refuse(*vmcs, *checker.failure());
+            if (error) return operation_.fail(*error);
+            return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, checker.failure()->qualification);
+        }
         vmcs->mark_checked(vmcs->secondary());
     }
     engine_->add_cycles(TransitionCosts::kVmEntry);
-    if (!load_guest(*vmcs, groups)) return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, 2);
+    if (!load_guest(*vmcs, groups)) {
+        refuse(*vmcs, {"load.pdptes", F::GUEST_CR3, vmcs->get(F::GUEST_CR3), kQualificationPdpte});
+        return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, kQualificationPdpte);
+    }
     if (vmcs->get32(F::VM_ENTRY_MSR_LOAD_COUNT) != 0) guest_.save(*vmcs);
-    if (const uint32_t entry = load_entry_msrs(*vmcs); entry != 0) {
+    if (const auto failed = load_entry_msrs(*vmcs)) {
+        const uint64_t area = vmcs->get(F::VM_ENTRY_MSR_LOAD_ADDRESS);
+        refuse(*vmcs, {failed->check, F::VM_ENTRY_MSR_LOAD_ADDRESS, area, failed->entry}, failed);
         vmcs->dirty = kAllLive;  // an entry before may have loaded a register that has a field
-        return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, entry);
+        return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, failed->entry);
     }
     if (launch) vmcs->set_launched(true);
     gprs_.enter(gprs);
@@ -109,9 +91,20 @@ bool VmxProcessor::is_rip_fine(const Vmcs& vmcs) const {
 
 std::optional<VmInstructionError> VmxProcessor::check_controls_and_host(EntryChecker& checker,
                                                                         CheckGroups groups) {
-    if (!run_checks(kControlChecks, checker, groups)) return VmInstructionError::ENTRY_INVALID_CONTROL_FIELDS;
-    if (!run_checks(kHostChecks, checker, groups)) return VmInstructionError::ENTRY_INVALID_HOST_STATE;
+    if (!run_entry_checks(checker, EntryStage::Controls, groups))
+        return VmInstructionError::ENTRY_INVALID_CONTROL_FIELDS;
+    if (!run_entry_checks(checker, EntryStage::Host, groups))
+        return VmInstructionError::ENTRY_INVALID_HOST_STATE;
     return std::nullopt;
+}
+
+// Keeps what the caller may want to know of an entry that is about to fail.
+void VmxProcessor::refuse(const Vmcs& vmcs, const EntryFailure& failure,
+                          const std::optional<MsrLoadFailure>& msr) {
+    auto copy = std::make_unique<Vmcs>(vmcs);
+    guest_.save(*copy);
+    const EntryContext context{root_, memory_, capabilities_};
+    refusal_ = std::make_unique<EntryRefusal>(std::move(copy), failure, context, msr);
 }
 
 // SDM Vol. 3C "VM-Entry Failures During or After Loading Guest State" (27.8): the host state is loaded, and

@@ -96,7 +96,7 @@ void VmxProcessor::load_host(const Vmcs& vmcs) {
     if (!host_is_loaded(vmcs)) load_host_registers(vmcs);
     if (const uint32_t count = vmcs.get32(F::VM_EXIT_MSR_LOAD_COUNT); count != 0) {
         host_from_ = nullptr;
-        if (load_msrs(vmcs.get_address(F::VM_EXIT_MSR_LOAD_ADDRESS), count, World::Root) != 0)
+        if (load_msrs(vmcs.get_address(F::VM_EXIT_MSR_LOAD_ADDRESS), count, World::Root))
             abort(*operation_.current(), kAbortMsrLoad);
     }
 }

@@ -172,6 +172,13 @@ VmxStatus VmxProcessor::write_cr4(uint64_t value) {
     return VmxStatus::succeed();
 }
 
+std::unique_ptr<Vmcs> VmxProcessor::copy_vmcs() const {
+    if (operation_.current() == nullptr) return nullptr;
+    auto copy = std::make_unique<Vmcs>(*operation_.current());
+    guest_.save(*copy);
+    return copy;
+}
+
 x86::CpuidResult VmxProcessor::cpuid(uint32_t leaf, uint32_t subleaf) const {
     return processor_cpuid(leaf, subleaf, root_, capabilities_);
 }

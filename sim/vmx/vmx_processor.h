@@ -14,6 +14,7 @@
 #include "sim/mmu/mmu.h"
 #include "sim/vmx/capability.h"
 #include "sim/vmx/entry_checks.h"
+#include "sim/vmx/entry_refusal.h"
 #include "sim/vmx/gprs.h"
 #include "sim/vmx/guest_state.h"
 #include "sim/vmx/host_events.h"
@@ -100,8 +101,13 @@ class VmxProcessor {
 
     // What the last VM exit has loaded from the host-state area, and root operation has changed since.
     const RootState& host_state() const { return root_; }
-    // The check that the last VM entry failed; nothing after one that succeeded.
-    const std::optional<EntryFailure>& last_entry_failure() const { return entry_failure_; }
+    // Why the last VM entry failed, and the VMCS as it was then; nullptr after one that succeeded.
+    const EntryRefusal* last_entry_failure() const { return refusal_.get(); }
+    const EntryExplanation* entry_explanation() const {
+        return refusal_ == nullptr ? nullptr : &refusal_->explanation();
+    }
+    // A copy of the current VMCS with the guest state that is in the engine; nullptr without one.
+    std::unique_ptr<Vmcs> copy_vmcs() const;
     // SDM Vol. 3C "VMX Aborts" (28.7): not 0 after one. The processor is then shut down: each VM entry gives
     // #DF.
     uint32_t vmx_abort() const { return vmx_abort_; }
@@ -136,6 +142,8 @@ class VmxProcessor {
     CheckGroups groups_to_check(const Vmcs& vmcs) const;
     bool is_rip_fine(const Vmcs& vmcs) const;
     std::optional<x86::VmInstructionError> check_controls_and_host(EntryChecker& checker, CheckGroups groups);
+    void refuse(const Vmcs& vmcs, const EntryFailure& failure,
+                const std::optional<MsrLoadFailure>& msr = std::nullopt);
     x86::VmxStatus fail_entry(Vmcs& vmcs, x86::ExitReason reason, uint64_t qualification);
     bool load_guest(Vmcs& vmcs, CheckGroups written);
     bool is_same_translation(const Vmcs& vmcs, CheckGroups written, LiveMask loaded) const;
@@ -154,10 +162,11 @@ class VmxProcessor {
     void load_host_segments(const Vmcs& vmcs);
     void abort(Vmcs& vmcs, uint32_t indicator);
 
-    // msr_areas.cc; the result is the number of the entry that failed, counted from 1, or 0
-    uint32_t load_msrs(Hpa area, uint32_t count, World world);
+    // msr_areas.cc
+    std::optional<MsrLoadFailure> load_msrs(Hpa area, uint32_t count, World world);
+    std::optional<MsrLoadFailure> load_entry_msrs(const Vmcs& vmcs);
+    // The number of the entry that failed, counted from 1, or 0.
     uint32_t store_msrs(Hpa area, uint32_t count);
-    uint32_t load_entry_msrs(const Vmcs& vmcs);
 
     const VmxCapabilities capabilities_;
     HostMemory* memory_;
@@ -170,7 +179,7 @@ class VmxProcessor {
     GuestState guest_;
     NonRoot non_root_;
     GprResidence gprs_;
-    std::optional<EntryFailure> entry_failure_;
+    std::unique_ptr<EntryRefusal> refusal_;
     uint32_t vmx_abort_ = 0;
     // The VMCS whose host state root_ still is: neither its fields nor root_ changed since. Else nullptr.
     const Vmcs* host_from_ = nullptr;

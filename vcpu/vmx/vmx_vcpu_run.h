@@ -57,7 +57,7 @@ template <x86::VmxHw Hw, class Policy>
         return VmExit::FailEntry{EntryFailure::kVmFailInvalid};
     }
     withdraw_injection(core_);
-    return VmExit::FailEntry{static_cast<uint64_t>(status.error())};
+    return VmExit::FailEntry{static_cast<uint64_t>(status.error()), x86::entry_explanation(*core_.hw)};
 }
 
 // It began and was given up: the launch state did not change.
@@ -65,7 +65,8 @@ template <x86::VmxHw Hw, class Policy>
 [[gnu::cold]] Result<VmExit> VmxVCpu<Hw, Policy>::entry_failed(x86::ExitReasonField reason) {
     withdraw_injection(core_);
     const uint64_t qualification = core_.vmcs.read(x86::VmcsField::EXIT_QUALIFICATION);
-    return VmExit::FailEntry{EntryFailure::from_exit(reason, qualification).raw};
+    return VmExit::FailEntry{EntryFailure::from_exit(reason, qualification).raw,
+                             x86::entry_explanation(*core_.hw)};
 }
 
 template <x86::VmxHw Hw, class Policy>

@@ -96,10 +96,10 @@ class VmxOnSimBackend final : public Backend {
     void write_field(x86::VmcsField field, uint64_t value) override { arch().write_field(field, value); }
 
     std::string diagnosis() override {
-        const auto& failure = processor_->last_entry_failure();
-        if (!failure) return {};
-        return fmt::format("entry check {}: {} ({} holds {:#x})", failure->id, failure->rule,
-                           x86::name(failure->field), failure->value);
+        const EntryExplanation* why = processor_->entry_explanation();
+        if (why == nullptr) return {};
+        return fmt::format("entry check {}: {} ({} holds {:#x}; allowed: {})", why->id, why->sentence,
+                           why->field, why->value, why->allowed);
     }
 
   private:

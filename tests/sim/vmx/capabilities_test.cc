@@ -24,9 +24,9 @@ std::string failing(const VmxCapabilities& capabilities, F field, uint64_t value
     ValidVmcs{}.fill([&](F each, uint64_t valid) { vmcs.set(each, valid); });
     vmcs.set(field, value);
     const RootState root;
-    EntryChecker checker(vmcs, {root, memory, capabilities});
+    EntryChecker checker(vmcs, {root, &memory, capabilities});
     if (check_execution_controls(checker) && check_guest_registers(checker)) return "";
-    return checker.failure()->id;
+    return checker.failure()->id();
 }
 
 VmxCapabilities without_ept(uint64_t bits) {

@@ -82,7 +82,8 @@ class GuestFixture : public ::testing::Test {
     // Enters the guest and returns the basic exit reason.
     Reason run() {
         const x86::VmxStatus status = launched ? hw->vmresume(gprs) : hw->vmlaunch(gprs);
-        EXPECT_TRUE(status.ok()) << (hw->last_entry_failure() ? hw->last_entry_failure()->id : "");
+        EXPECT_TRUE(status.ok()) << (hw->last_entry_failure() != nullptr ? hw->last_entry_failure()->id()
+                                                                         : "");
         const x86::ExitReasonField reason{static_cast<uint32_t>(read(F::EXIT_REASON))};
         if (status.ok() && !reason.entry_failure()) launched = true;
         return reason.basic();

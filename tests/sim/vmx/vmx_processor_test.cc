@@ -123,11 +123,11 @@ TEST_F(VmxProcessorTest, A32BitHostIsRefused) {
 TEST_F(VmxProcessorTest, ControlAndHostFailuresAreErrors7And8) {
     write(F::CR3_TARGET_COUNT, 5);
     EXPECT_EQ(hw->vmlaunch(gprs), VmxStatus::fail_valid(VmInstructionError::ENTRY_INVALID_CONTROL_FIELDS));
-    EXPECT_STREQ(hw->last_entry_failure()->id, "controls.cr3_target_count");
+    EXPECT_STREQ(hw->last_entry_failure()->id(), "controls.cr3_target_count");
     write(F::CR3_TARGET_COUNT, 0);
     write(F::HOST_TR_SELECTOR, 0);
     EXPECT_EQ(hw->vmlaunch(gprs), VmxStatus::fail_valid(VmInstructionError::ENTRY_INVALID_HOST_STATE));
-    EXPECT_STREQ(hw->last_entry_failure()->id, "host.tr.null");
+    EXPECT_STREQ(hw->last_entry_failure()->id(), "host.tr.null");
 }
 
 TEST_F(VmxProcessorTest, GuestStateFailureIsExit33AndLeavesTheVmcsClear) {
@@ -136,10 +136,10 @@ TEST_F(VmxProcessorTest, GuestStateFailureIsExit33AndLeavesTheVmcsClear) {
     ASSERT_EQ(run(), Reason::ENTRY_FAILURE_GUEST_STATE);
     EXPECT_EQ(read(F::EXIT_REASON), 0x80000021);
     EXPECT_EQ(read(F::EXIT_QUALIFICATION), 0);
-    EXPECT_STREQ(hw->last_entry_failure()->id, "guest.rflags.reserved");
+    EXPECT_STREQ(hw->last_entry_failure()->id(), "guest.rflags.reserved");
     write(F::GUEST_RFLAGS, 2);
     EXPECT_EQ(run(), Reason::CPUID);
-    EXPECT_FALSE(hw->last_entry_failure().has_value());
+    EXPECT_EQ(hw->last_entry_failure(), nullptr);
 }
 
 TEST_F(VmxProcessorTest, AFieldBrokenBetweenExitsIsFound) {
@@ -147,11 +147,11 @@ TEST_F(VmxProcessorTest, AFieldBrokenBetweenExitsIsFound) {
     ASSERT_EQ(run(), Reason::CPUID);
     write(F::GUEST_CS_ACCESS_RIGHTS, 0xe09b);
     ASSERT_EQ(run(), Reason::ENTRY_FAILURE_GUEST_STATE);
-    EXPECT_STREQ(hw->last_entry_failure()->id, "guest.cs.l_and_d");
+    EXPECT_STREQ(hw->last_entry_failure()->id(), "guest.cs.l_and_d");
     write(F::GUEST_CS_ACCESS_RIGHTS, 0xa09b);
     write(F::GUEST_RIP, uint64_t{1} << 47);
     ASSERT_EQ(run(), Reason::ENTRY_FAILURE_GUEST_STATE);
-    EXPECT_STREQ(hw->last_entry_failure()->id, "guest.rip.canonical");
+    EXPECT_STREQ(hw->last_entry_failure()->id(), "guest.rip.canonical");
 }
 
 TEST_F(VmxProcessorTest, MsrLoadFailureIsExit34WithTheEntryNumber) {
