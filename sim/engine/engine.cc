@@ -35,6 +35,9 @@ struct EngineHooks {
     static void syscall(uc_engine*, void* self) { engine(self).on_system_call(Instruction::SYSCALL); }
     static void sysenter(uc_engine*, void* self) { engine(self).on_system_call(Instruction::SYSENTER); }
 
+    static void access(uc_engine*, uc_mem_type type, uint64_t physical, int bytes, int64_t, void* self) {
+        engine(self).on_access(physical, static_cast<size_t>(bytes), type == UC_MEM_WRITE);
+    }
     static int rdtsc(uc_engine*, void* self) { return engine(self).on_time_stamp(false); }
     static int rdtscp(uc_engine*, void* self) { return engine(self).on_time_stamp(true); }
 
@@ -54,7 +57,10 @@ Engine::Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config)
       origins_(std::make_unique<BlockOrigin[]>(kBlockSlots)),
       shuffle_(config.flush_seed) {}
 
-Engine::~Engine() { memory_->set_write_listener(nullptr, nullptr); }
+Engine::~Engine() {
+    memory_->set_write_listener(nullptr, nullptr);
+    mmu_->set_watch(nullptr);
+}
 
 Expected<std::unique_ptr<Engine>, std::string> Engine::create(HostMemory& memory, Mmu& mmu,
                                                               const EngineConfig& config) {
@@ -141,6 +147,7 @@ const Stop& Engine::run() {
 }
 
 const Stop& Engine::step() {
+    watch_.clear_hits();
     stop_after_step_ = true;
     enter_stepping();
     run_until_stop();
@@ -225,7 +232,20 @@ void Engine::start_generation() {
     std::fill_n(origins_.get(), kBlockSlots, BlockOrigin());
 }
 
+// Code that was translated to be stepped before the hooks were there does not call them.
+void Engine::watch(std::span<const WatchedBytes> bytes) {
+    const bool before = watch_.any();
+    if (!watch_.set(bytes)) return;
+    const bool now = watch_.any();
+    if (now && !before) unicorn_->watch_accesses(EngineHooks::access, this);
+    if (before && !now) unicorn_->ignore_accesses();
+    if (now && !before) unicorn_->flush_code();
+    mmu_->set_watch(now ? &watch_ : nullptr);
+    flush_tlb();
+}
+
 void Engine::flush_tlb() {
+    watch_.close();
     start_generation();
     unicorn_->flush_tlb();
     pages_.forget_writers();

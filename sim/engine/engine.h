@@ -15,6 +15,7 @@
 #include "sim/engine/cpu_state.h"
 #include "sim/engine/page_state.h"
 #include "sim/engine/stop.h"
+#include "sim/mmu/data_watch.h"
 #include "sim/mmu/mmu.h"
 #include "sim/time/cycle_costs.h"
 
@@ -87,6 +88,13 @@ class Engine {
 
     Shadow shadow() const;
     void set_shadow(Shadow shadow);
+
+    // Notes which of these bytes instructions use, those that go through the Mmu included. While there are
+    // any the guest is to be run by step() only.
+    void watch(std::span<const WatchedBytes> bytes);
+    bool watching() const { return watch_.any(); }
+    // Which, since the last step() began: bit n is for bytes[n].
+    uint8_t watch_hits() const { return watch_.hits(); }
 
     // Simulated time. Cycles of guest instructions are added as they run; the caller adds what it simulates.
     uint64_t cycles() const { return cycles_; }
@@ -187,6 +195,10 @@ class Engine {
     // hooks.cc
     bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);
     bool fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const;
+    void on_access(uint64_t physical, size_t bytes, bool store) {
+        if (running_) watch_.note_physical(physical, bytes, store);
+    }
+    void open_watched(uint64_t va, uint64_t physical);
     int page_permissions(const Translation& page, AccessType type);
     void on_block(uint64_t pc, uint32_t size) {
         BlockSlot& slot = slots_[slot_index(pc)];
@@ -240,6 +252,7 @@ class Engine {
     std::unique_ptr<EnginePages> own_pages_;
     std::unique_ptr<Unicorn> unicorn_;
     CodeMap code_;
+    DataWatch watch_;
     PageStates pages_;
     std::unique_ptr<BlockSlot[]> slots_;
     std::unique_ptr<BlockOrigin[]> origins_;

@@ -59,10 +59,21 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
         fault_page_ = va;
         return false;
     }
-    if (!page.backed) return fill_unbacked(type, physical, permissions);
+    if (!page.backed) {
+        (void)fill_unbacked(type, physical, permissions);
+        if (watch_.any() && type != AccessType::Fetch && watch_.is_watched(va)) open_watched(va, physical);
+        return true;
+    }
     physical = page.hpa.page().value();
     permissions = page_permissions(page, type);
+    if (watch_.any() && type != AccessType::Fetch && watch_.is_watched(va)) open_watched(va, physical);
     return permissions != 0;
+}
+
+// For one instruction: the next has to ask again.
+void Engine::open_watched(uint64_t va, uint64_t physical) {
+    watch_.opened(va, physical);
+    flush_after_step_ = true;
 }
 
 // Nothing answers there: reads give ones, and stores must not be remembered.

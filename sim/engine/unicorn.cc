@@ -99,6 +99,20 @@ void Unicorn::add_code_hook(uint64_t linear) {
                              linear) == UC_ERR_OK);
 }
 
+// A hook of stores is what makes Unicorn translate loads too so that they can be seen. The hook after a load
+// is called once where the one before it would be called for each part of a load across pages.
+void Unicorn::watch_accesses(uc_cb_hookmem_t callback, void* self) {
+    constexpr std::array kTypes = {UC_HOOK_MEM_WRITE, UC_HOOK_MEM_READ_AFTER};
+    for (size_t i = 0; i < kTypes.size(); ++i) {
+        VTLESS_CHECK(uc_hook_add(uc_, &access_hooks_[i], kTypes[i], reinterpret_cast<void*>(callback), self,
+                                 uint64_t{1}, uint64_t{0}) == UC_ERR_OK);
+    }
+}
+
+void Unicorn::ignore_accesses() {
+    for (const uc_hook hook : access_hooks_) VTLESS_CHECK(uc_hook_del(uc_, hook) == UC_ERR_OK);
+}
+
 void Unicorn::write_msr(uint32_t msr, uint64_t value) {
     uc_x86_msr operand{msr, value};
     VTLESS_CHECK(uc_reg_write(uc_, UC_X86_REG_MSR, &operand) == UC_ERR_OK);

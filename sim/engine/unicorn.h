@@ -4,6 +4,7 @@
 
 #include <unicorn/unicorn.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,6 +36,11 @@ class Unicorn {
     ~Unicorn();
     Unicorn(const Unicorn&) = delete;
     Unicorn& operator=(const Unicorn&) = delete;
+
+    // Calls back for each load and store of what is translated from now on, with its host-physical address.
+    // Off again, code that was translated meanwhile is only slower.
+    void watch_accesses(uc_cb_hookmem_t callback, void* self);
+    void ignore_accesses();
 
     // "2.1.4", of the library that is loaded.
     static std::string version();
@@ -87,6 +93,7 @@ class Unicorn {
     UnicornHooks hooks_{};
     void* self_ = nullptr;
     std::unordered_set<uint64_t> code_hooks_;
+    std::array<uc_hook, 2> access_hooks_{};
 };
 
 }  // namespace vtless::sim

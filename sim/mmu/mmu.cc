@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "isa/check.h"
+#include "sim/mmu/data_watch.h"
 #include "sim/mmu/usual_walk.h"
 
 namespace vtless::sim {
@@ -174,7 +175,15 @@ MmuFault Mmu::translate_span(Gva gva, size_t bytes, Access access, Span& out) {
     return translate(gva + out.first_bytes, access, out.second);
 }
 
+// Before it is known whether the access faults: of instructions that do, nobody asks.
+void Mmu::note_watched(Gva gva, size_t bytes, Access access) const {
+    if (access.implicit || access.type == AccessType::Fetch) return;
+    (void)canonicalize(gva);
+    watch_->note_linear(gva, bytes, access.type == AccessType::Write);
+}
+
 MmuFault Mmu::read(Gva gva, std::span<std::byte> bytes, Access access) {
+    if (watch_ != nullptr) note_watched(gva, bytes.size(), access);
     if (const uint8_t* cached = cached_bytes(gva, bytes.size(), access)) {
         std::memcpy(bytes.data(), cached, bytes.size());
         return {};
@@ -193,6 +202,7 @@ MmuFault Mmu::read(Gva gva, std::span<std::byte> bytes, Access access) {
 }
 
 MmuFault Mmu::write(Gva gva, std::span<const std::byte> bytes, Access access) {
+    if (watch_ != nullptr) note_watched(gva, bytes.size(), access);
     if (uint8_t* cached = cached_bytes(gva, bytes.size(), access)) {
         memory_->note_write(Hpa(static_cast<uint64_t>(cached - memory_->base())), bytes.size());
         std::memcpy(cached, bytes.data(), bytes.size());

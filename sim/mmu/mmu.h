@@ -16,6 +16,8 @@
 
 namespace vtless::sim {
 
+class DataWatch;
+
 struct MmuConfig {
     unsigned physical_address_bits = 40;  // MAXPHYADDR, 32 to 52
     bool guest_1g_pages = true;
@@ -60,6 +62,9 @@ class Mmu {
     // Instruction bytes. On a fault of the second page, `fetched` bytes of the first are there.
     MmuFault fetch(Gva gva, std::span<std::byte> bytes, Access access, size_t& fetched);
 
+    // Tells it of each explicit access by read and write. Null: nobody.
+    void set_watch(DataWatch* watch) { watch_ = watch; }
+
     // Accesses by guest-physical address, which no linear address caused (qualification bit 7 clear).
     MmuFault translate_physical(Gpa gpa, AccessType type, Translation& out);
     // Would the access be allowed now? Changes nothing: for a page whose EPT entry a handler has changed.
@@ -98,6 +103,7 @@ class Mmu {
         Translation second;
     };
 
+    void note_watched(Gva gva, size_t bytes, Access access) const;
     bool canonicalize(Gva& gva) const;
     static MmuFault non_canonical(Gva gva);
     bool suffices(const TlbEntry& entry, Access access) const;
@@ -108,6 +114,7 @@ class Mmu {
     MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);
 
     HostMemory* memory_;
+    DataWatch* watch_ = nullptr;
     MmuConfig config_;
     PagingState paging_;
     x86::PagingMode mode_ = x86::PagingMode::NONE;

@@ -1,3 +1,9 @@
 # SPDX-License-Identifier: MIT
-set(VTLESS_SIM_MMU_SOURCES mmu/host_memory.cc mmu/mmu.cc mmu/nested_walk.cc mmu/tlb.cc mmu/usual_walk.cc
-    mmu/walker.cc)
+set(VTLESS_SIM_MMU_SOURCES
+  mmu/data_watch.cc
+  mmu/host_memory.cc
+  mmu/mmu.cc
+  mmu/nested_walk.cc
+  mmu/tlb.cc
+  mmu/usual_walk.cc
+  mmu/walker.cc)

@@ -43,17 +43,8 @@ Next NonRoot::advance() {
     // What waits for the end of a MOV SS shadow waits for one instruction.
     const bool window_shadowed =
         vmcs_->primary().has(x86::PrimaryControls::NMI_WINDOW_EXITING) && !parts_.guest.nmi_blocked();
-    if (monitors()) return step_monitored();
+    if (monitors() || breakpoints_enabled() || engine().watching()) return step_traced();
     return dispatch(window_shadowed || state_.pending_debug != 0 ? engine().step() : engine().run());
-}
-
-// One instruction, or one iteration: after it an MTF VM exit is pending. After the delivery of what came
-// instead deliver() has seen to that. SDM Vol. 3C "Monitor Trap Flag" (26.5.2).
-Next NonRoot::step_monitored() {
-    const uint64_t before = engine().instructions();
-    const Next next = dispatch(engine().step());
-    if (engine().instructions() != before) monitor_trap_ = true;
-    return next;
 }
 
 void NonRoot::prepare_run() {

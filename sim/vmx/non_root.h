@@ -3,6 +3,7 @@
 // something that the processor does for the guest. SDM Vol. 3C "VMX Non-Root Operation" (26).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -57,7 +58,6 @@ class NonRoot {
     // non_root.cc
     Next advance();
     Next dispatch(const Stop& stop);
-    Next step_monitored();
     bool monitors() const { return vmcs_->primary().has(x86::PrimaryControls::MONITOR_TRAP_FLAG); }
     void hold_single_step();
     void note_iteration();
@@ -90,6 +90,14 @@ class NonRoot {
     Next wait_in_hlt();
     Next on_requested();
     uint64_t next_deadline() const;
+
+    // non_root_debug.cc
+    bool breakpoints_enabled() const { return (parts_.root.dr7 & 0xff) != 0; }
+    Next step_traced();
+    void watch_data();
+    uint64_t instruction_breakpoints() const;
+    void note_io(uint16_t port, unsigned bytes);
+    void add_breakpoints(uint64_t status);
 
     // non_root_instructions.cc
     Next on_instruction(const StoppedInstruction& instruction);

@@ -29,7 +29,7 @@ bool is(const Event& event, Vector vector) {
 }  // namespace
 
 Next NonRoot::on_exception(const Stop& stop) {
-    // Breakpoints are never armed: the engine's #DB is the guest's single step, a trap.
+    // The engine has no breakpoints: its #DB is the guest's single step, a trap.
     if (stop.vector == static_cast<uint8_t>(Vector::DB)) {
         state_.pending_debug |= x86::pending_debug::BS;
         note_iteration();

@@ -51,6 +51,7 @@ Next NonRoot::io(const StoppedInstruction& instruction) {
     }
     if (string && !empty) return string_io(instruction);
     if (in && !string) write_gpr(Gpr::RAX, size, ~uint64_t{0});
+    if (!empty) note_io(port, size);
     complete(instruction);
     return Next::Run;
 }
@@ -81,6 +82,7 @@ Next NonRoot::string_io(const StoppedInstruction& instruction) {
     const Access access = explicit_access(cpu(), type);
     const MmuFault fault = in ? parts_.mmu.write(at, bytes, access) : parts_.mmu.read(at, bytes, access);
     if (fault) return finish(instruction, CpuResult::of(fault));
+    note_io(static_cast<uint16_t>(read_gpr(Gpr::RDX, 2)), size);
     const bool down = (engine().rflags() & x86::rflags::DF) != 0;
     write_gpr(index, instruction.memory.address_bytes,
               read_gpr(index, 8) + (down ? 0 - uint64_t{size} : size));

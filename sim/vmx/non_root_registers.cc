@@ -203,16 +203,10 @@ Next NonRoot::mov_dr(const StoppedInstruction& instruction) {
         detected.resume_flag = true;
         return raise(detected, x86::dr6::BD);
     }
-    uint64_t& reg = number < 4 ? root.dr[number] : (number == 4 || number == 6) ? root.dr6 : root.dr7;
     if (from) {
-        write_gpr(instruction.gpr, instruction.operand_size, reg);
-    } else {
-        const uint64_t value = read_gpr(instruction.gpr, instruction.operand_size);
-        if (number >= 4 && (value >> 32) != 0) return raise_gp();
-        const bool status = &reg == &root.dr6;
-        reg = number < 4 ? value
-              : status   ? (value & x86::dr6::kWritable) | x86::dr6::kFixed1
-                         : (value & ~(bit(11) | bit(12) | bit(14) | bit(15))) | x86::dr7::kFixed1;
+        write_gpr(instruction.gpr, instruction.operand_size, root.read_dr(number));
+    } else if (!root.write_dr(number, read_gpr(instruction.gpr, instruction.operand_size))) {
+        return raise_gp();
     }
     complete(instruction);
     return Next::Run;

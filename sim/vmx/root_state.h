@@ -44,6 +44,27 @@ struct RootState {
     uint64_t dr7 = x86::dr7::kReset;
     uint64_t dr6 = x86::dr6::kReset;
     std::array<uint64_t, 4> dr{};
+
+    // Debug register 0 to 7, of which 4 and 5 are 6 and 7.
+    uint64_t read_dr(unsigned number) const {
+        if (number < 4) return dr[number];
+        return (number & 1) == 0 ? dr6 : dr7;
+    }
+    // False: #GP(0), for the upper half of DR6 and DR7.
+    bool write_dr(unsigned number, uint64_t value) {
+        if (number < 4) {
+            dr[number] = value;
+            return true;
+        }
+        if ((value >> 32) != 0) return false;
+        constexpr uint64_t kDr7Reserved = bit(11) | bit(12) | bit(14) | bit(15);
+        if ((number & 1) == 0) {
+            dr6 = (value & x86::dr6::kWritable) | x86::dr6::kFixed1;
+        } else {
+            dr7 = (value & ~kDr7Reserved) | x86::dr7::kFixed1;
+        }
+        return true;
+    }
     uint64_t cr8 = 0;
     uint64_t xcr0 = x86::xcr0::X87;
     uint64_t tsc_offset = 0;  // the time-stamp counter is the engine's cycles plus this

@@ -151,6 +151,21 @@ VmxStatus VmxProcessor::xsetbv(uint32_t index, uint64_t value) {
 }
 
 // In VMX operation the fixed bits cannot be changed. SDM Vol. 3C "Restrictions on VMX Operation" (24.8).
+// SDM Vol. 3B "Debug Registers" (18.2): with CR4.DE there is no DR4 and no DR5.
+VmxStatus VmxProcessor::read_dr(unsigned number, uint64_t& value) const {
+    const bool alias = number == 4 || number == 5;
+    if (number > 7 || (alias && (root_.cr4 & x86::cr4::DE) != 0)) return VmxStatus::fault(Vector::UD);
+    if ((root_.dr7 & x86::dr7::GD) != 0) return VmxStatus::fault(Vector::DB);
+    value = root_.read_dr(number);
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxProcessor::write_dr(unsigned number, uint64_t value) {
+    uint64_t ignored = 0;
+    if (const VmxStatus status = read_dr(number, ignored); !status.ok()) return status;
+    return root_.write_dr(number, value) ? VmxStatus::succeed() : VmxStatus::fault(Vector::GP);
+}
+
 VmxStatus VmxProcessor::write_cr0(uint64_t value) {
     host_from_ = nullptr;
     const bool paging_off = (value & x86::cr0::PG) == 0;

@@ -85,6 +85,9 @@ class VmxProcessor {
     uint64_t read_cr2() const { return engine_->state().cr2(); }  // shared with the guest, as on silicon
     uint64_t read_cr3() const { return root_.cr3; }
     uint64_t read_cr4() const { return root_.cr4; }
+    // MOV DR, 0 to 7. DR0 to DR3 and DR6 are the guest's as well.
+    x86::VmxStatus read_dr(unsigned number, uint64_t& value) const;
+    x86::VmxStatus write_dr(unsigned number, uint64_t value);
     x86::VmxStatus write_cr0(uint64_t value);
     x86::VmxStatus write_cr2(uint64_t value) {
         engine_->edit_state().set_cr2(value);

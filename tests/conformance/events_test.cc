@@ -521,6 +521,22 @@ CONFORMANCE_CASE(Events, SingleStep) {
     for (unsigned i = 0; i < 10; ++i) expect_trap_at(guest, i, traps[i]);
 }
 
+CONFORMANCE_CASE(Events, Breakpoints) {
+    guest.start(
+        "breakpoints", Mode::Long,
+        "SDM Vol. 3B \"Debug Exception (#DB)\" (18.3.1): an instruction breakpoint is a fault, and RF in "
+        "the pushed RFLAGS lets IRET past it; a data breakpoint is a trap after the instruction, or "
+        "after the iteration, that matched. DR6 says which.");
+    guest.expect_end({{Gpr::RBX, 4}, {Gpr::RCX, 0}});
+    const uint64_t rips[] = {guest.symbol("after_store"), guest.symbol("marked"),
+                             guest.symbol("after_rep") - 2, guest.symbol("after_rep")};
+    const uint64_t status[] = {0xffff0ff1, 0xffff0ff2, 0xffff0ff1, 0xffff0ff1};
+    for (unsigned i = 0; i < 4; ++i) {
+        expect_trap_at(guest, i, rips[i]);
+        guest.expect_equal("DR6", guest.read<uint64_t>(0x21100 + i * 8), status[i]);
+    }
+}
+
 CONFORMANCE_CASE(Events, SingleStepThroughExits) {
     guest.start("single_step_through_exits", Mode::Long,
                 "SDM Vol. 3B \"Single-Step Exception Condition\" (18.3.1.4): INT n clears TF after saving "

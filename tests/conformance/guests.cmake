@@ -5,6 +5,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   alignment_check
   back_to_real
   big_real
+  breakpoints
   cache_instructions
   call_gate_32
   call_gate_64
