@@ -10,7 +10,7 @@ namespace vtless::cli {
 
 // Exit statuses. A guest that writes v to the debug exit port gives (v << 1) | 1.
 inline constexpr int kEndedAsAsked = 0;
-inline constexpr int kDifferent = 1;  // vtless trace diff
+inline constexpr int kDifferent = 1;  // vtless trace diff, vmcs diff; vmcs explain: some check is violated
 inline constexpr int kBadInput = 2;
 inline constexpr int kGuestFailed = 3;
 
@@ -18,6 +18,9 @@ using Command = std::function<int()>;
 
 Command add_run_command(CLI::App& app);
 Command add_trace_diff_command(CLI::App& trace);
+Command add_vmcs_explain_command(CLI::App& app);
+Command add_vmcs_checks_command(CLI::App& app);
+Command add_vmcs_diff_command(CLI::App& app);
 Command add_doctor_command(CLI::App& app);
 
 }  // namespace vtless::cli

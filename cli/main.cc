@@ -21,13 +21,15 @@ Examples:
       run a small real-mode program
   vtless run --bios bios.bin --trace a.txt && vtless trace diff a.txt b.txt
       record every exit; find the first one in which two runs differ
+  vtless vmcs explain dmesg.txt
+      name every check of VM entry that the VMCS in a KVM log violates
   vtless doctor
       say what this machine's backends can do
 
 Exit status:
   0         the guest ended as asked (or a limit was reached)
   (v<<1)|1  the guest wrote the byte v to the debug exit port 0xf4
-  1         vtless trace diff: the traces differ
+  1         vtless trace diff and vmcs diff: the two differ; vmcs explain: a check is violated
   2         the command line or an input file is not usable; the message says why
   3         the guest failed: triple fault, VM-entry failure, dead lock; the state follows
 )";
@@ -82,6 +84,14 @@ int run(int argc, char** argv) {
     trace->require_subcommand(1);
     auto* diff = trace->add_subcommand("diff", "Show the first exit in which two traces differ");
     commands[diff] = vtless::cli::add_trace_diff_command(*diff);
+    auto* vmcs = app.add_subcommand("vmcs", "Explain why a VM entry fails, from a dump of the VMCS");
+    vmcs->require_subcommand(1);
+    auto* explain = vmcs->add_subcommand("explain", "Run all checks of VM entry on a dump");
+    commands[explain] = vtless::cli::add_vmcs_explain_command(*explain);
+    auto* checks = vmcs->add_subcommand("checks", "List every check of VM entry");
+    commands[checks] = vtless::cli::add_vmcs_checks_command(*checks);
+    auto* vmcs_diff = vmcs->add_subcommand("diff", "Show the fields in which two dumps differ");
+    commands[vmcs_diff] = vtless::cli::add_vmcs_diff_command(*vmcs_diff);
     auto* doctor = app.add_subcommand("doctor", "Report the engine, KVM, and what each backend can do");
     commands[doctor] = vtless::cli::add_doctor_command(*doctor);
 

@@ -31,6 +31,7 @@ struct RunOptions {
     std::string debug_console = "-";
     std::string serial = "-";
     std::string trace;
+    std::string dump_vmcs;
     std::string flush_seed;
 };
 
@@ -94,6 +95,7 @@ vmm::Result<vmm::GuestRunConfig> configure(const RunOptions& options) {
     config.debug_console = options.debug_console;
     config.serial = options.serial;
     config.trace = options.trace;
+    config.dump_vmcs = options.dump_vmcs;
     return config;
 }
 
@@ -171,6 +173,8 @@ Command add_run_command(CLI::App& app) {
     app.add_option("--serial", options->serial, "Where the serial port (0x3f8) goes")
         ->type_name("FILE|-")
         ->capture_default_str();
+    app.add_option("--dump-vmcs", options->dump_vmcs, "Write the VMCS at the end as JSON, for `vtless vmcs`")
+        ->type_name("FILE");
     app.add_option("--trace", options->trace, "Write a line for each exit")->type_name("FILE");
     app.add_option("--flush-seed", options->flush_seed,
                    "For tests: flush the engine's own TLB at pseudo-random moments; no digest may change")

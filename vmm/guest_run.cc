@@ -2,12 +2,14 @@
 #include "vmm/guest_run.h"
 
 #include <array>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <span>
 #include <utility>
 #include <variant>
 
+#include "explain/dump.h"
 #include "traces/recorder.h"
 #include "traces/trace_file.h"
 #include "vcpu/vmx/failure.h"
@@ -133,6 +135,17 @@ Error describe_failure(const char* what, const VCpuError& error) {
     return {fmt::format("{}: {}", what, text)};
 }
 
+// As a VM entry that failed found it, or as it is.
+Result<void> dump_vmcs(const std::string& path, const sim::VmxProcessor& processor) {
+    const std::unique_ptr<sim::Vmcs> current = processor.copy_vmcs();
+    const sim::EntryRefusal* refused = processor.last_entry_failure();
+    const sim::Vmcs& vmcs = refused != nullptr ? refused->vmcs() : *current;
+    std::ofstream file(path, std::ios::binary);
+    file << explain::write_json(explain::dump_of(vmcs, processor.host_state().ia32e()));
+    if (!file.flush()) return fail("VMCS dump {}: could not be written completely", path);
+    return {};
+}
+
 template <class A>
 Result<GuestRunResult> run_as(const GuestRunConfig& config, SimPlatform& platform, Board& board,
                               const BootState& boot, const typename A::CreateConfig& create) {
@@ -153,6 +166,10 @@ Result<GuestRunResult> run_as(const GuestRunConfig& config, SimPlatform& platfor
         if (auto written = output->finish(); !written) return Unexpected(written.error());
     }
     result.statistics = machine.statistics();
+    if (!config.dump_vmcs.empty()) {
+        if (auto written = dump_vmcs(config.dump_vmcs, platform.processor()); !written)
+            return Unexpected(written.error());
+    }
     if (result.outcome.guest_failed()) result.state = describe(cpu.processor_state());
     return result;
 }
