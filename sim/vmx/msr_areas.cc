@@ -2,6 +2,7 @@
 // MSR-load and MSR-store areas. SDM Vol. 3C "Loading MSRs" (27.4, 28.6), "Saving MSRs" (28.4).
 #include <cstring>
 
+#include "sim/cpu/control_registers.h"
 #include "sim/vmx/vmx_processor.h"
 
 namespace vtless::sim {
@@ -33,14 +34,20 @@ std::optional<CheckId> refused_msr_entry(const MsrEntry& entry) {
     return std::nullopt;
 }
 
+// The guest's IA32_EFER is loaded as WRMSR does: not LME while paging is on. SDM Vol. 3C "Loading MSRs"
+// (27.4).
 std::optional<MsrLoadFailure> VmxProcessor::load_msrs(Hpa area, uint32_t count, World world) {
+    const auto load = [&](Msr msr, uint64_t value) {
+        if (msr != Msr::IA32_EFER || world == World::Root) return msrs_.write(msr, world, value);
+        return write_efer(engine_->edit_state(), *mmu_, value, capabilities_.guest_features).done();
+    };
     for (uint32_t i = 0; i < count; ++i) {
         MsrEntry entry{};
         if (i >= capabilities_.misc.msr_list_max()) return MsrLoadFailure{"load.msr.count", i + 1, entry};
         if (!fetch(*memory_, area + uint64_t{i} * 16, entry))
             return MsrLoadFailure{"load.msr.memory", i + 1, entry};
         if (const auto check = refused_msr_entry(entry)) return MsrLoadFailure{*check, i + 1, entry};
-        if (!msrs_.write(static_cast<Msr>(entry.index), world, entry.value))
+        if (!load(static_cast<Msr>(entry.index), entry.value))
             return MsrLoadFailure{"load.msr.refused", i + 1, entry};
     }
     return std::nullopt;

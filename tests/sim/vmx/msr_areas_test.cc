@@ -93,6 +93,23 @@ TEST_F(MsrAreas, AnX2ApicMsrIsNeverLoadedAtEntry) {
     EXPECT_EQ(hw->vmx_abort(), 0u);
 }
 
+TEST_F(MsrAreas, AnEntryLoadsTheGuestsEfer) {
+    constexpr uint64_t kLoaded = x86::efer::LME | x86::efer::LMA | x86::efer::NXE;
+    entry(0, Msr::IA32_EFER, kLoaded);
+    use(F::VM_ENTRY_MSR_LOAD_ADDRESS, F::VM_ENTRY_MSR_LOAD_COUNT, 1);
+    ASSERT_EQ(run(), Reason::CPUID);
+    EXPECT_EQ(read(F::GUEST_IA32_EFER), kLoaded) << "SCE is gone";
+}
+
+TEST_F(MsrAreas, AnEntryCannotChangeLmeOfAGuestThatPages) {
+    for (const uint64_t value : {uint64_t{x86::efer::NXE}, x86::efer::LME | bit(63)}) {
+        entry(0, Msr::IA32_EFER, value);
+        use(F::VM_ENTRY_MSR_LOAD_ADDRESS, F::VM_ENTRY_MSR_LOAD_COUNT, 1);
+        EXPECT_EQ(run(), Reason::ENTRY_FAILURE_MSR_LOADING);
+        EXPECT_EQ(read(F::EXIT_QUALIFICATION), 1);
+    }
+}
+
 TEST_F(MsrAreas, AnEntryThatFailsLeavesTheGuestStateArea) {
     ASSERT_EQ(run(), Reason::CPUID);
     write(F::GUEST_IA32_SYSENTER_EIP, 0x5678);
