@@ -89,7 +89,7 @@ Expected<void, std::string> Engine::open() {
 
 void Engine::set_rip(uint64_t value) {
     rip_ = value;
-    decoded_.id = Instruction::None;
+    instruction_known_ = false;
     if (image_loaded_) state_.set_rip(value);
 }
 
@@ -112,7 +112,7 @@ CpuState& Engine::edit_state() {
 
 // The image tells whether, what ran before tells which; mostly the latter already says no.
 Shadow Engine::shadow() const {
-    const Shadow possible = before_rip_ != nullptr ? before_rip_->shadow_at_end : given_shadow_;
+    const Shadow possible = possible_shadow();
     if (possible == Shadow::None) return Shadow::None;
     return state().interrupt_shadow() ? possible : Shadow::None;
 }
@@ -124,13 +124,14 @@ void Engine::set_shadow(Shadow shadow) {
 }
 
 const StoppedInstruction& Engine::instruction() {
-    if (decoded_.id != Instruction::None) return decoded_;
+    if (instruction_known_) return stop_.instruction;
+    instruction_known_ = true;
     if (!image_loaded_ && last_block_ != nullptr && last_block_->mode == CodeSize::Bits64) {
-        decoded_ = decode_at(rip_, CodeSize::Bits64);
+        stop_.instruction = decode_at(rip_, CodeSize::Bits64);
     } else {
-        decoded_ = decode_at(state().linear_rip(), code_size(state()));
+        stop_.instruction = decode_at(state().linear_rip(), code_size(state()));
     }
-    return decoded_;
+    return stop_.instruction;
 }
 
 // --------------------------------------------------------------------------------------------------- run
@@ -184,7 +185,7 @@ void Engine::prepare_run() {
     }
     image_loaded_ = false;
     event_ = Event::None;
-    decoded_.id = Instruction::None;
+    instruction_known_ = false;
     refused_store_ = RefusedStore::None;
     system_call_rip_ = kNever;
     before_last_ = before_rip_;

@@ -87,6 +87,8 @@ class Engine {
     CpuState& edit_state();
 
     Shadow shadow() const;
+    // Cheap; false means that shadow() is None.
+    bool may_have_shadow() const { return possible_shadow() != Shadow::None; }
     void set_shadow(Shadow shadow);
 
     // Notes which of these bytes instructions use, those that go through the Mmu included. While there are
@@ -162,6 +164,14 @@ class Engine {
     void update_limit();
     void shuffle_tlb();
     static void on_host_write(void* self, Hpa first, uint64_t bytes);
+
+    void set_instruction(const StoppedInstruction& instruction) {
+        stop_.instruction = instruction;
+        instruction_known_ = true;
+    }
+    Shadow possible_shadow() const {
+        return before_rip_ != nullptr ? before_rip_->shadow_at_end : given_shadow_;
+    }
 
     // stops.cc: each returns true when stop_ is to be returned, false to go on.
     bool settle(bool refused);
@@ -264,7 +274,7 @@ class Engine {
     uint64_t tsc_aux_ = 0;  // no instruction that the engine runs itself touches it
 
     Stop stop_;
-    StoppedInstruction decoded_;
+    bool instruction_known_ = false;  // stop_.instruction is the one at RIP
     Event event_ = Event::None;
     bool running_ = false;
     uint32_t intercept_ = 0;             // UC_HOOK_INTR's number, for Event::Intercept

@@ -240,8 +240,8 @@ bool Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<co
 void Engine::on_code(uint64_t pc) {
     if (event_ != Event::None) return;
     const StoppedInstruction* known = decode_in_last_block(pc);
-    decoded_ = known != nullptr ? *known : decode_at(pc, current_mode());
-    if (!needs_hook(decoded_.id)) return;
+    set_instruction(known != nullptr ? *known : decode_at(pc, current_mode()));
+    if (!needs_hook(stop_.instruction.id)) return;
     halt(Event::HookedInstruction);
 }
 
@@ -249,9 +249,9 @@ void Engine::on_code(uint64_t pc) {
 void Engine::on_system_call(Instruction id) {
     if (event_ != Event::None) return;
     system_call_rip_ = unicorn_->read(UC_X86_REG_RIP);
-    decoded_ = {};
-    decoded_.id = id;
-    decoded_.length = 2;
+    set_instruction({});
+    stop_.instruction.id = id;
+    stop_.instruction.length = 2;
     halt(Event::HookedInstruction);
 }
 

@@ -81,7 +81,7 @@ bool Engine::emulate_flag_instruction() {
     if (emulated.execute == nullptr) return false;
     leave_stepping();
     const CpuResult result = emulated.execute(edit_state(), *mmu_, found);
-    decoded_.id = Instruction::None;
+    instruction_known_ = false;
     last_block_ = nullptr;
     if (!result.done()) return stop_with_result(result, found);
     set_shadow(Shadow::None);

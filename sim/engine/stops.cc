@@ -82,7 +82,6 @@ bool Engine::settle(bool refused) {
         case Event::HookedInstruction:
             if (system_call_rip_ != kNever) rip_ = system_call_rip_;
             refund_unexecuted();
-            stop_.instruction = decoded_;
             return stop_with(Stop::Kind::Instruction);
         case Event::NewHooks:
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
@@ -119,13 +118,12 @@ bool Engine::settle_intercept() {
         return settle_exception(static_cast<uint8_t>(code - kSvmException));
     }
     refund_unexecuted();
-    if (const StoppedInstruction* known = decode_in_last_block(linear_rip())) decoded_ = *known;
+    if (const StoppedInstruction* known = decode_in_last_block(linear_rip())) set_instruction(*known);
     const StoppedInstruction& found = instruction();
     // SVM's own instructions are not there for a guest of VMX.
     if (found.id == Instruction::UNDEFINED || found.id == Instruction::None) {
         return stop_with_exception(static_cast<uint8_t>(Vector::UD), false, 0);
     }
-    stop_.instruction = found;
     return stop_with(Stop::Kind::Instruction);
 }
 
@@ -140,10 +138,7 @@ bool Engine::settle_exception(uint8_t vector) {
         (vector == static_cast<uint8_t>(Vector::UD) && arrives_as_undefined(instruction().id)) ||
         (vector == static_cast<uint8_t>(Vector::GP) && cpl() != 0 &&
          arrives_as_general_protection(instruction().id));
-    if (refused) {
-        stop_.instruction = instruction();
-        return stop_with(Stop::Kind::Instruction);
-    }
+    if (refused) return stop_with(Stop::Kind::Instruction);
     if (!x86::has_error_code(static_cast<Vector>(vector))) return stop_with_exception(vector, false, 0);
     load_image();
     uint32_t error_code;

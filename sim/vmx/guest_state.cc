@@ -17,11 +17,8 @@ void for_each(LiveMask fields, Visit visit) {
 
 }  // namespace
 
-uint64_t GuestState::read(const Vmcs& vmcs, LiveField field) const {
-    if ((vmcs.stale & live_bit(field)) == 0) return vmcs.get(live_field_encoding(field));
+uint64_t GuestState::fetch_other(LiveField field) const {
     switch (field) {
-        case LiveField::RIP:
-            return engine_->rip();
         case LiveField::RSP:
             return engine_->gpr(x86::Gpr::RSP);
         case LiveField::RFLAGS:
@@ -55,10 +52,11 @@ void GuestState::set_interruptibility(uint64_t value) {
     if (engine_->shadow() != shadow) engine_->set_shadow(shadow);
 }
 
-void GuestState::write(Vmcs& vmcs, LiveField field, uint64_t value) {
-    vmcs.set(live_field_encoding(field), value);
-    vmcs.stale &= ~live_bit(field);
-    vmcs.dirty |= live_bit(field);
+void GuestState::guest_ran(Vmcs& vmcs) const {
+    vmcs.stale = kAllLive;
+    if (nmi_blocked_ || engine_->may_have_shadow()) return;
+    vmcs.set(x86::VmcsField::GUEST_INTERRUPTIBILITY_STATE, 0);
+    vmcs.stale &= ~live_bit(LiveField::INTERRUPTIBILITY);
 }
 
 void GuestState::save(Vmcs& vmcs) const {

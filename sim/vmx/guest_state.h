@@ -15,19 +15,27 @@ class GuestState {
     explicit GuestState(Engine& engine) : engine_(&engine) {}
 
     // The current value, wherever it is.
-    uint64_t read(const Vmcs& vmcs, LiveField field) const;
+    uint64_t read(const Vmcs& vmcs, LiveField field) const {
+        return vmcs.is_stale(field) ? fetch(field) : vmcs.get(live_field_encoding(field));
+    }
+    // What the engine has, for a field that is stale in the VMCS.
+    uint64_t fetch(LiveField field) const {
+        return field == LiveField::RIP ? engine_->rip() : fetch_other(field);
+    }
     // Any guest-state, control or information field.
     uint64_t read(const Vmcs& vmcs, x86::VmcsField field) const;
     // The new value is in the VMCS until the next entry.
-    static void write(Vmcs& vmcs, LiveField field, uint64_t value);
+    static void write(Vmcs& vmcs, LiveField field, uint64_t value) {
+        vmcs.set_live(field, live_field_encoding(field), value);
+    }
 
     // Brings every field of the VMCS up to date.
     void save(Vmcs& vmcs) const;
     // Moves what was written since the exit (all of it when another guest was in the engine) into the engine.
     // Returns which fields those were.
     LiveMask load(Vmcs& vmcs);
-    // A guest has run: the engine has the only copy of these fields.
-    void guest_ran(Vmcs& vmcs, LiveMask fields) { vmcs.stale = fields; }
+    // A guest has run: the engine has the only copy of its fields, but for the one that mostly is 0.
+    void guest_ran(Vmcs& vmcs) const;
 
     // Whether NMIs are blocked: virtual NMIs, if the guest has them. SDM Vol. 3C table 25-3, bit 3.
     bool nmi_blocked() const { return nmi_blocked_; }
@@ -42,6 +50,7 @@ class GuestState {
     void release(Vmcs& vmcs);
 
   private:
+    uint64_t fetch_other(LiveField field) const;
     LiveMask load_rflags(const Vmcs& vmcs, LiveMask fields);
     uint64_t interruptibility() const;
     void set_interruptibility(uint64_t value);

@@ -55,7 +55,7 @@ void VmxProcessor::record_exit(Vmcs& vmcs, const ExitRecord& record) {
 // "Saving Guest State" (28.3). What the engine holds stays there until it is asked for.
 void VmxProcessor::save_guest(Vmcs& vmcs, const ExitRecord& record) {
     const ExitControls controls = vmcs.exit_controls();
-    guest_.guest_ran(vmcs, kAllLive);
+    guest_.guest_ran(vmcs);
     if (!controls.has(ExitControls::SAVE_IA32_EFER)) {
         // The field keeps its value, and the next entry loads that.
         vmcs.stale &= ~live_bit(LiveField::EFER);

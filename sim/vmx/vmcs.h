@@ -55,6 +55,15 @@ class Vmcs {
     // The secondary controls of the last entry whose checks passed.
     x86::SecondaryControls checked_with() const { return checked_with_; }
 
+    // A live field of which the engine has the only copy.
+    bool is_stale(LiveField field) const { return (stale & live_bit(field)) != 0; }
+    // The new value is here until the next entry.
+    void set_live(LiveField live, x86::VmcsField field, uint64_t value) {
+        set(field, value);
+        stale &= ~live_bit(live);
+        dirty |= live_bit(live);
+    }
+
     // Live fields that the engine has and this copy has not, and those written here since the engine last
     // had them. A field is never both.
     LiveMask stale = 0;

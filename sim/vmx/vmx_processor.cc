@@ -57,7 +57,7 @@ VmxStatus VmxProcessor::vmread_unusual(VmcsField field, uint64_t& value) {
     return VmxStatus::succeed();
 }
 
-VmxStatus VmxProcessor::vmwrite(VmcsField field, uint64_t value) {
+VmxStatus VmxProcessor::vmwrite_other(VmcsField field, uint64_t value) {
     const VmcsFieldInfo& info = vmcs_field_info(field);
     Vmcs* vmcs = operation_.current();
     const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);

@@ -57,7 +57,8 @@ class VmxProcessor {
     }
     x86::VmxStatus vmptrld(Hpa region) { return operation_.vmptrld(region); }
     x86::VmxStatus vmptrst(Hpa& region) { return operation_.vmptrst(region); }
-    x86::VmxStatus vmread(x86::VmcsField field, uint64_t& value) {
+    // Inline, and VMWRITE of what stays in the engine too: a hypervisor does several at each exit.
+    [[gnu::always_inline]] x86::VmxStatus vmread(x86::VmcsField field, uint64_t& value) {
         const Vmcs* vmcs = operation_.current();
         const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
         if (vmcs == nullptr || unusual != 0) return vmread_unusual(field, value);
@@ -65,13 +66,23 @@ class VmxProcessor {
         if (info.stored) {
             value = vmcs->get(field);
         } else if (info.live != kNotLive) {
-            value = guest_.read(*vmcs, static_cast<LiveField>(info.live));
+            const auto live = static_cast<LiveField>(info.live);
+            value = vmcs->is_stale(live) ? guest_.fetch(live) : vmcs->get(field);
         } else {
             return vmread_unusual(field, value);
         }
         return x86::VmxStatus::succeed();
     }
-    x86::VmxStatus vmwrite(x86::VmcsField field, uint64_t value);
+    [[gnu::always_inline]] x86::VmxStatus vmwrite(x86::VmcsField field, uint64_t value) {
+        Vmcs* vmcs = operation_.current();
+        const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
+        if (vmcs == nullptr || unusual != 0) return vmwrite_other(field, value);
+        const VmcsFieldInfo& info = vmcs_field_info(field);
+        if (info.live == kNotLive) return vmwrite_other(field, value);
+        vmcs->set_live(static_cast<LiveField>(info.live), field, value & x86::access_mask(field));
+        vmcs->mark_unchecked(info.groups);
+        return x86::VmxStatus::succeed();
+    }
     x86::VmxStatus vmlaunch(Gprs& gprs) { return enter(gprs, true); }
     x86::VmxStatus vmresume(Gprs& gprs) { return enter(gprs, false); }
     x86::VmxStatus invept(x86::InveptType type, const x86::InveptDescriptor& descriptor);
@@ -139,6 +150,7 @@ class VmxProcessor {
                  std::unique_ptr<Engine> engine);
 
     x86::VmxStatus vmread_unusual(x86::VmcsField field, uint64_t& value);
+    x86::VmxStatus vmwrite_other(x86::VmcsField field, uint64_t value);
 
     // vm_entry.cc
     x86::VmxStatus enter(Gprs& gprs, bool launch);

@@ -16,14 +16,14 @@ class Vmcs {
   public:
     explicit Vmcs(Hw& hw) : hw_(&hw) {}
 
-    uint64_t read(x86::VmcsField field) {
+    [[gnu::always_inline]] uint64_t read(x86::VmcsField field) {
         uint64_t value = 0;
         if (!hw_->vmread(field, value).ok()) [[unlikely]]
             remember(field);
         return value;
     }
     uint32_t read32(x86::VmcsField field) { return static_cast<uint32_t>(read(field)); }
-    void write(x86::VmcsField field, uint64_t value) {
+    [[gnu::always_inline]] void write(x86::VmcsField field, uint64_t value) {
         if (!hw_->vmwrite(field, value).ok()) [[unlikely]]
             remember(field);
     }
