@@ -35,7 +35,8 @@ endfunction()
 function(vtless_whole_program_optimisation target)
   if(VTLESS_LTO)
     target_compile_options(${target} PRIVATE -flto=auto)
-    target_link_options(${target} PRIVATE -flto=auto)
+    # In one piece: cut into partitions, a call across them is a call at each exit.
+    target_link_options(${target} PRIVATE -flto=auto -flto-partition=one)
   endif()
 endfunction()
 

@@ -136,27 +136,18 @@ const StoppedInstruction& Engine::instruction() {
 
 // --------------------------------------------------------------------------------------------------- run
 
-const Stop& Engine::run() {
-    if (exit_requested_.load(std::memory_order_relaxed) && exit_requested_.exchange(false)) {
+const Stop& Engine::run(Extent extent) {
+    stop_after_step_ = extent == Extent::OneInstruction;
+    if (stop_after_step_) {
+        watch_.clear_hits();
+        enter_stepping();
+    } else if (exit_requested_.load(std::memory_order_relaxed) && exit_requested_.exchange(false)) {
         stop_.kind = Stop::Kind::Requested;
+        return stop_;
     } else if (cycles_ >= deadline_) {
         stop_.kind = Stop::Kind::Deadline;
-    } else {
-        return run_until_stop();
+        return stop_;
     }
-    return stop_;
-}
-
-const Stop& Engine::step() {
-    watch_.clear_hits();
-    stop_after_step_ = true;
-    enter_stepping();
-    run_until_stop();
-    stop_after_step_ = false;
-    return stop_;
-}
-
-const Stop& Engine::run_until_stop() {
     for (;;) {
         if (stepping_ && emulate_flag_instruction()) break;
         prepare_run();

@@ -59,11 +59,11 @@ class Engine {
 
     // Runs the guest until something has to be done for it. RIP is then at the instruction that has not run.
     // Changes of Mmu::generation() since the last run are honoured.
-    const Stop& run();
-    // Runs one instruction, or one iteration of a REP instruction; stops with SingleStep, or otherwise if the
-    // instruction cannot run.
-    const Stop& step();
-    // The stop that run or step returned last.
+    // OneInstruction: or one iteration of a REP instruction; stops with SingleStep, or otherwise if it cannot
+    // run.
+    enum class Extent : uint8_t { UntilStop, OneInstruction };
+    const Stop& run(Extent extent = Extent::UntilStop);
+    // The stop that run returned last.
     const Stop& stop() const { return stop_; }
     // Whether the stop came between two iterations of a REP string instruction that the engine runs itself.
     bool between_iterations() const;
@@ -153,7 +153,6 @@ class Engine {
     // engine.cc
     Expected<void, std::string> open();
     void load_image() const;
-    const Stop& run_until_stop();
     void prepare_run();
     void sync_translation();
     void start_generation();
@@ -241,6 +240,7 @@ class Engine {
     void on_intercept(uint32_t number);
     int on_time_stamp(bool with_aux);
     void halt(Event event);
+    void stop_now(Event event);
     Access access_for(AccessType type) const;
 
     // restarts.cc

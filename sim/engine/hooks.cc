@@ -24,6 +24,12 @@ void Engine::halt(Event event) {
     unicorn_->stop();
 }
 
+// Where no block begins before Unicorn stops, so that the limit can stay.
+void Engine::stop_now(Event event) {
+    event_ = event;
+    unicorn_->stop();
+}
+
 // ------------------------------------------------------------------------------------------- translation
 
 unsigned Engine::cpl() const {
@@ -54,8 +60,7 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
     VTLESS_CHECK(running_);
     const Access access = va == implicit_grant_ ? Access::implicit_supervisor(type) : access_for(type);
     Translation page;
-    if (const MmuFault fault = mmu_->translate(Gva(va), access, page)) {
-        stop_.fault = fault;
+    if (!mmu_->translate(Gva(va), access, page, stop_.fault)) {
         fault_page_ = va;
         return false;
     }
@@ -242,7 +247,7 @@ void Engine::on_code(uint64_t pc) {
     const StoppedInstruction* known = decode_in_last_block(pc);
     set_instruction(known != nullptr ? *known : decode_at(pc, current_mode()));
     if (!needs_hook(stop_.instruction.id)) return;
-    halt(Event::HookedInstruction);
+    stop_now(Event::HookedInstruction);
 }
 
 // Unicorn does nothing for the instruction itself; RIP is set back when it has stopped.
@@ -274,8 +279,7 @@ void Engine::on_intercept(uint32_t number) {
     // The stop before SYSCALL stands: natively that does nothing, and then TF traps.
     if (running_ && event_ != Event::None) return;
     intercept_ = number;
-    event_ = Event::Intercept;
-    unicorn_->stop();  // no block begins after it, so the limit can stay
+    stop_now(Event::Intercept);
 }
 
 }  // namespace vtless::sim

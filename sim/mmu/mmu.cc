@@ -98,11 +98,20 @@ void Mmu::answer(const TlbEntry& entry, Gva gva, Access access, Translation& out
 }
 
 MmuFault Mmu::translate(Gva gva, Access access, Translation& out) {
-    if (!canonicalize(gva)) return non_canonical(gva);
+    MmuFault fault;
+    (void)translate(gva, access, out, fault);
+    return fault;
+}
+
+bool Mmu::translate(Gva gva, Access access, Translation& out, MmuFault& fault) {
+    if (!canonicalize(gva)) {
+        fault = non_canonical(gva);
+        return false;
+    }
     const TlbEntry* hit = tlb_.find(gva.frame_number());
-    if (hit == nullptr || !suffices(*hit, access)) return walk_and_cache(gva, access, out);
+    if (hit == nullptr || !suffices(*hit, access)) return walk_and_cache(gva, access, out, fault);
     answer(*hit, gva, access, out);
-    return {};
+    return true;
 }
 
 // Where the bytes are, if they lie in one page of RAM that needs no walk; else nullptr.
@@ -113,31 +122,32 @@ inline uint8_t* Mmu::cached_bytes(Gva gva, size_t bytes, Access access) const {
     return memory_->base() + (hit->hpa_page() | gva.page_offset());
 }
 
-inline MmuFault Mmu::walk(Gva gva, Access access, TlbEntry& entry) {
+inline void Mmu::walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) {
     ++counters_.walks;
     if (UsualWalk::applies(*this)) {
-        UsualWalk usual(*this);
+        UsualWalk usual(*this, fault);
         if (usual.linear(gva, access, entry)) {
             counters_.references += usual.references();
-            return usual.fault();
+            return;
         }
     }
     Walker walker(*this, Walker::Update::Yes);
-    const MmuFault fault = walker.linear(gva, access, entry);
+    fault = walker.linear(gva, access, entry);
     counters_.references += walker.references();
-    return fault;
 }
 
-MmuFault Mmu::walk_and_cache(Gva gva, Access access, Translation& out) {
+bool Mmu::walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault) {
     TlbEntry entry;
-    if (const MmuFault fault = walk(gva, access, entry)) {
+    fault = {};
+    walk(gva, access, entry, fault);
+    if (fault) {
         // A fault drops what was cached for the address: SDM Vol. 3A 4.10.4.1, Vol. 3C 29.4.3.1.
         tlb_.erase(gva.frame_number());
-        return fault;
+        return false;
     }
     tlb_.insert(entry);
     answer(entry, gva, access, out);
-    return {};
+    return true;
 }
 
 MmuFault Mmu::probe(Gva gva, Access access, Translation& out) const {

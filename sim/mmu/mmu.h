@@ -51,6 +51,8 @@ class Mmu {
 
     // Linear addresses outside IA-32e mode are cut to 32 bits.
     MmuFault translate(Gva gva, Access access, Translation& out);
+    // The same where the fault is to be kept: false when there is one. Else `fault` may be left as it was.
+    bool translate(Gva gva, Access access, Translation& out, MmuFault& fault);
     // As translate, but sets no accessed or dirty bit, and neither uses nor fills the TLB. For decoders and
     // debuggers. `writable` then means that a store is permitted.
     MmuFault probe(Gva gva, Access access, Translation& out) const;
@@ -109,8 +111,8 @@ class Mmu {
     bool suffices(const TlbEntry& entry, Access access) const;
     void answer(const TlbEntry& entry, Gva gva, Access access, Translation& out) const;
     uint8_t* cached_bytes(Gva gva, size_t bytes, Access access) const;
-    MmuFault walk(Gva gva, Access access, TlbEntry& entry);
-    MmuFault walk_and_cache(Gva gva, Access access, Translation& out);
+    void walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
+    bool walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault);
     MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);
 
     HostMemory* memory_;

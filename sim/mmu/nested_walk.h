@@ -18,15 +18,17 @@ constexpr uint64_t wanted(AccessType type) {
     return kRights[static_cast<unsigned>(type)];
 }
 
-// What EPT says of one guest-physical address. Small enough to stay in registers.
+// What EPT says of one guest-physical address: where it is, or (absent) that it is nowhere; or nothing. Small
+// enough to stay in registers.
 struct NestedPage {
     Hpa hpa;                 // of the byte
-    uint8_t page_shift = 0;  // 0: nothing is said
+    uint8_t page_shift = 0;  // 0: not known to be anywhere
     uint8_t rights = x86::ept::RWX;
     uint8_t references = 0;  // EPT entries read
     bool dirty = true;       // or there is no dirty flag
 
     explicit operator bool() const { return page_shift != 0; }
+    bool absent() const { return page_shift == 0 && references != 0; }
 };
 
 // Adds to an entry of the guest's half what EPT says of its page.
@@ -84,6 +86,8 @@ class NestedWalk {
     template <unsigned kLevel>
     [[gnu::always_inline]] NestedPage descend(uint64_t table, Gpa gpa, uint64_t want, Above above) const;
     template <unsigned kLevel>
+    NestedPage absent(Above above) const;
+    template <unsigned kLevel>
     NestedPage finish(uint64_t entry, Gpa gpa, uint64_t want, Above above) const;
 
     const uint8_t* base_;
@@ -95,6 +99,15 @@ class NestedWalk {
     uint64_t reserved_;  // of every entry: address bits beyond the physical-address width
     const x86::EptFeatures& features_;
 };
+
+// After an entry of 0.
+template <unsigned kLevel>
+inline NestedPage NestedWalk::absent(Above above) const {
+    NestedPage page;
+    const bool usual = (needed_ & ~above.all) == 0 && (above.any & (reserved_ | bit_range(7, 3))) == 0;
+    if (usual) page.references = 5 - kLevel;
+    return page;
+}
 
 template <unsigned kLevel>
 inline NestedPage NestedWalk::finish(uint64_t entry, Gpa gpa, uint64_t want, Above above) const {
@@ -121,6 +134,7 @@ inline NestedPage NestedWalk::descend(uint64_t table, Gpa gpa, uint64_t want, Ab
     namespace ept = x86::ept;
     if (table >= size_) return {};
     const uint64_t entry = load_within(table + ept::table_index(kLevel, gpa.value()) * uint64_t{8});
+    if (entry == 0) return absent<kLevel>(above);
     if constexpr (kLevel == 1) {
         return finish<1>(entry, gpa, want, above);
     } else {

@@ -30,10 +30,17 @@ bool UsualWalk::applies(const Mmu& mmu) {
     return mmu.paging_mode() == kMode && mmu.ept() && x86::Eptp{*mmu.ept()}.walk_length() == 4;
 }
 
-UsualWalk::UsualWalk(const Mmu& mmu)
-    : mmu_(mmu), nested_(mmu.memory(), x86::Eptp{*mmu.ept()}, mmu.ept_features()) {}
+UsualWalk::UsualWalk(const Mmu& mmu, MmuFault& fault)
+    : mmu_(mmu), nested_(mmu.memory(), x86::Eptp{*mmu.ept()}, mmu.ept_features()), fault_(fault) {}
 
-bool UsualWalk::refuse_nested(Gpa gpa, uint64_t want, uint64_t qualification) {
+bool UsualWalk::refuse_nested(const NestedPage& page, Gpa gpa, uint64_t want, uint64_t qualification) {
+    if (page.absent()) {
+        references_ += page.references;
+        fault_.kind = MmuFault::Kind::EptViolation;
+        fault_.qualification = want | qualification;
+        fault_.gpa = gpa;
+        return true;
+    }
     if (!nested_.faults(gpa, want, fault_, references_)) return false;
     if (fault_.kind == MmuFault::Kind::EptViolation) fault_.qualification |= qualification;
     return true;
@@ -56,7 +63,7 @@ bool UsualWalk::walk_guest(Gva gva, Access access, GuestPage& page) {
     for (unsigned level = 4;; --level) {
         const Gpa at(table + x86::table_index(kMode, level, gva.value()) * uint64_t{8});
         const NestedPage where = nested_.usual(at, want);
-        if (!where) return refuse_nested(at, want, Qualification::LINEAR_ADDRESS_VALID);
+        if (!where) return refuse_nested(where, at, want, Qualification::LINEAR_ADDRESS_VALID);
         if (where.hpa.value() >= memory.size()) return false;
         uint64_t entry;
         std::memcpy(&entry, memory.base() + where.hpa.value(), sizeof(entry));
@@ -100,7 +107,7 @@ bool UsualWalk::linear(Gva gva, Access access, TlbEntry& entry) {
     const uint64_t want = wanted(access.type);
     const NestedPage where = nested_.usual(page.gpa, want);
     if (!where)
-        return refuse_nested(page.gpa, want,
+        return refuse_nested(where, page.gpa, want,
                              Qualification::LINEAR_ADDRESS_VALID | Qualification::FINAL_TRANSLATION);
     references_ += where.references;
     add_nested_page(entry, page.gpa, where, mmu_.memory());

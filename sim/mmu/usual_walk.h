@@ -15,12 +15,12 @@ class Mmu;
 class UsualWalk {
   public:
     static bool applies(const Mmu& mmu);
-    explicit UsualWalk(const Mmu& mmu);
+    // The fault, none so far, is written where it is wanted: it is too large to be handed on and on.
+    UsualWalk(const Mmu& mmu, MmuFault& fault);
 
     // False when the walk is not as usual: then nothing is to be counted. Otherwise there is a fault, or the
     // entry is filled; each as Walker would say, after as many references.
     bool linear(Gva gva, Access access, TlbEntry& entry);
-    const MmuFault& fault() const { return fault_; }
     uint64_t references() const { return references_; }
 
   private:
@@ -35,13 +35,13 @@ class UsualWalk {
     bool walk_guest(Gva gva, Access access, GuestPage& page);
     bool large_is_usual(unsigned level, uint64_t entry) const;
     // Both leave a fault, and say whether there is one.
-    bool refuse_nested(Gpa gpa, uint64_t want, uint64_t qualification);
+    bool refuse_nested(const NestedPage& page, Gpa gpa, uint64_t want, uint64_t qualification);
     bool refuse(Access access, uint32_t cause);
 
     const Mmu& mmu_;
     NestedWalk nested_;
     uint64_t references_ = 0;
-    MmuFault fault_;
+    MmuFault& fault_;
 };
 
 }  // namespace vtless::sim

@@ -2,6 +2,7 @@
 #include "sim/vmx/guest_state.h"
 
 #include <bit>
+#include <utility>
 
 #include "isa/x86/event_info.h"
 #include "isa/x86/rflags.h"
@@ -81,6 +82,11 @@ LiveMask GuestState::load_rflags(const Vmcs& vmcs, LiveMask fields) {
 }
 
 LiveMask GuestState::load(Vmcs& vmcs) {
+    constexpr LiveMask kRip = live_bit(LiveField::RIP);
+    if (resident_ == &vmcs && (vmcs.dirty & ~kRip) == 0) {  // what most hypervisors do at most exits
+        if (vmcs.dirty == kRip) engine_->set_rip(vmcs.get(x86::VmcsField::GUEST_RIP));
+        return std::exchange(vmcs.dirty, 0);
+    }
     if (resident_ != &vmcs) {
         if (resident_ != nullptr) release(*resident_);
         vmcs.dirty = kAllLive;

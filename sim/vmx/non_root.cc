@@ -44,7 +44,8 @@ Next NonRoot::advance() {
     const bool window_shadowed =
         vmcs_->primary().has(x86::PrimaryControls::NMI_WINDOW_EXITING) && !parts_.guest.nmi_blocked();
     if (monitors() || breakpoints_enabled() || engine().watching()) return step_traced();
-    return dispatch(window_shadowed || state_.pending_debug != 0 ? engine().step() : engine().run());
+    const bool one = window_shadowed || state_.pending_debug != 0;
+    return dispatch(engine().run(one ? Engine::Extent::OneInstruction : Engine::Extent::UntilStop));
 }
 
 void NonRoot::prepare_run() {

@@ -43,7 +43,7 @@ Next NonRoot::step_traced() {
         return raise(fault, hit);
     }
     const uint64_t before = engine().instructions();
-    const Next next = dispatch(engine().step());
+    const Next next = dispatch(engine().run(Engine::Extent::OneInstruction));
     if (next == Next::Exit || engine().instructions() == before) return next;
     monitor_trap_ = monitors();
     if (engine().watching()) add_breakpoints(engine().watch_hits());

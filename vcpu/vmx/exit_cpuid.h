@@ -54,7 +54,7 @@ void structured_features(Core<Hw>& core, CpuidResult& result) {
 template <class Hw>
 CpuidResult xsave(Core<Hw>& core, uint32_t subleaf) {
     if (core.features.xcr0_supported == 0) return {};
-    const bool loaded = load_guest_xstate(core).has_value();
+    const bool loaded = !shares_xstate(core) && load_guest_xstate(core).has_value();
     CpuidResult result = core.hw->cpuid(x86::cpuid::kXsave, subleaf);
     if (loaded) (void)load_host_xstate(core).has_value();  // a refusal would have been one on the way in
     if (subleaf == 1 && !core.has(x86::SecondaryControls::ENABLE_XSAVES_XRSTORS)) {

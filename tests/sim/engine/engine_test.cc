@@ -67,7 +67,7 @@ TEST(Engine, StopsBeforeASystemCallThatWouldTrap) {
         m.long_mode(kCode, 3, rflags);
         m.code(kCode, {0x0f, 0x05, 0xf4});  // syscall; hlt
         if (rflags == 2) {
-            m.engine().step();
+            m.engine().run(Engine::Extent::OneInstruction);
         } else {
             m.run();
         }
@@ -224,11 +224,11 @@ TEST(Engine, StepsOneIterationOfARepeatedInstructionAtATime) {
     m.engine().set_gpr(Gpr::RCX, 3);
     m.engine().set_gpr(Gpr::RDI, 0x300000);
     for (uint64_t left : {2u, 1u, 0u}) {
-        EXPECT_EQ(m.engine().step().kind, Stop::Kind::SingleStep);
+        EXPECT_EQ(m.engine().run(Engine::Extent::OneInstruction).kind, Stop::Kind::SingleStep);
         EXPECT_EQ(m.gpr(Gpr::RCX), left);
     }
     EXPECT_EQ(m.engine().rip(), kCode + 2);
-    m.engine().step();
+    m.engine().run(Engine::Extent::OneInstruction);
     EXPECT_TRUE(m.stopped_before(Instruction::HLT));
     EXPECT_EQ(m.engine().instructions(), 3u);
 }

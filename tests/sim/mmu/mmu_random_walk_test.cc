@@ -273,7 +273,8 @@ TEST(MmuRandomWalk, DoesWhatTheRulesSayOneByOne) {
         const auto kind = static_cast<size_t>(expected_fault.kind);
 
         ASSERT_TRUE(UsualWalk::applies(mmu));
-        UsualWalk walk(mmu);
+        MmuFault usual_fault;
+        UsualWalk walk(mmu, usual_fault);
         TlbEntry entry;
         if (walk.linear(world.gva, world.access, entry)) {
             ++usual[kind];
