@@ -51,5 +51,8 @@ function(vtless_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE vtless_options ${arg_DEPENDS} GTest::gmock GTest::gtest_main)
+  if(VTLESS_LTO)
+    target_link_options(${name} PRIVATE -fno-lto)  # the archives' ordinary code will do
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
 endfunction()

@@ -99,7 +99,7 @@ void Mmu::answer(const TlbEntry& entry, Gva gva, Access access, Translation& out
 
 MmuFault Mmu::translate(Gva gva, Access access, Translation& out) {
     MmuFault fault;
-    (void)translate(gva, access, out, fault);
+    if (translate(gva, access, out, fault)) fault = {};
     return fault;
 }
 

@@ -51,7 +51,7 @@ class Mmu {
 
     // Linear addresses outside IA-32e mode are cut to 32 bits.
     MmuFault translate(Gva gva, Access access, Translation& out);
-    // The same where the fault is to be kept: false when there is one. Else `fault` may be left as it was.
+    // The same where the fault is to be kept: false when there is one; else what `fault` holds means nothing.
     bool translate(Gva gva, Access access, Translation& out, MmuFault& fault);
     // As translate, but sets no accessed or dirty bit, and neither uses nor fills the TLB. For decoders and
     // debuggers. `writable` then means that a store is permitted.
