@@ -92,10 +92,10 @@ class Engine {
     void set_shadow(Shadow shadow);
 
     // Notes which of these bytes instructions use, those that go through the Mmu included. While there are
-    // any the guest is to be run by step() only.
+    // any the guest is to be run one instruction at a time.
     void watch(std::span<const WatchedBytes> bytes);
     bool watching() const { return watch_.any(); }
-    // Which, since the last step() began: bit n is for bytes[n].
+    // Which, since the last one began: bit n is for bytes[n].
     uint8_t watch_hits() const { return watch_.hits(); }
 
     // Simulated time. Cycles of guest instructions are added as they run; the caller adds what it simulates.

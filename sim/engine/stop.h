@@ -113,7 +113,7 @@ struct Stop {
         Instruction,          // instruction: about to run
         Deadline,             // cycles() has reached the deadline, at an exact instruction boundary
         BlockBoundary,        // asked for with stop_when_interruptible(): RFLAGS.IF = 1 and no shadow
-        SingleStep,           // asked for with step(): one instruction, or one REP iteration, has run
+        SingleStep,           // asked for with OneInstruction: one instruction, or one REP iteration, has run
         Requested,            // request_exit() from another thread
     };
 
