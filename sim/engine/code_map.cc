@@ -3,6 +3,8 @@
 
 #include <capstone/capstone.h>
 
+#include <cstring>
+
 #include "isa/check.h"
 #include "sim/engine/instruction_decoder.h"
 #include "sim/time/cycle_costs.h"
@@ -146,6 +148,63 @@ bool moves(unsigned id) {
     }
 }
 
+bool evaluates_carry(unsigned id) { return id == X86_INS_RCL || id == X86_INS_RCR; }
+
+bool stores_condition(unsigned id) {
+    switch (id) {
+        case X86_INS_SETAE:
+        case X86_INS_SETA:
+        case X86_INS_SETBE:
+        case X86_INS_SETB:
+        case X86_INS_SETE:
+        case X86_INS_SETGE:
+        case X86_INS_SETG:
+        case X86_INS_SETLE:
+        case X86_INS_SETL:
+        case X86_INS_SETNE:
+        case X86_INS_SETNO:
+        case X86_INS_SETNP:
+        case X86_INS_SETNS:
+        case X86_INS_SETO:
+        case X86_INS_SETP:
+        case X86_INS_SETS:
+            return true;
+        default:
+            return false;
+    }
+}
+
+// What the translator knows of the flags, of the ways that matter here.
+enum class Flags : uint8_t { Unknown, Logic, Compared };
+
+Flags flags_after(Flags before, unsigned id) {
+    switch (id) {
+        case X86_INS_AND:
+        case X86_INS_OR:
+        case X86_INS_TEST:
+        case X86_INS_XOR:
+            return Flags::Logic;
+        case X86_INS_CMP:
+        case X86_INS_SUB:
+            return Flags::Compared;
+        case X86_INS_MOV:
+        case X86_INS_MOVZX:
+        case X86_INS_MOVSX:
+        case X86_INS_MOVSXD:
+        case X86_INS_LEA:
+        case X86_INS_NOP:
+            return before;
+        default:
+            return stores_condition(id) ? before : Flags::Unknown;
+    }
+}
+
+// SETcc evaluates all flags into an operand of their evaluation, except after these.
+bool condition_is_at_hand(Flags flags, unsigned id) {
+    const bool rare = id == X86_INS_SETO || id == X86_INS_SETNO || id == X86_INS_SETP || id == X86_INS_SETNP;
+    return flags == Flags::Logic || (flags == Flags::Compared && !rare);
+}
+
 bool is_repeated(std::span<const std::byte> instruction, unsigned id) {
     if (!moves(id) && !compares(id)) return false;
     for (const std::byte byte : instruction) {
@@ -194,6 +253,8 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool on
     block.shadow_at_end = Shadow::None;
     block.needs_hooks = false;
     block.repeats = false;
+    block.early_flags.clear();
+    Flags flags = Flags::Unknown;
     const auto mode = static_cast<size_t>(block.mode);
     const auto* code = reinterpret_cast<const uint8_t*>(bytes.data());
     size_t left = bytes.size();
@@ -214,6 +275,13 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool on
         block.repeats = is_repeated(instruction, id);
         if (block.repeats)
             block.count_bytes = decode_stopped_instruction(instruction, block.mode).memory.address_bytes;
+        const bool in_memory = decoded && std::strchr(scratch_[mode]->op_str, '[') != nullptr;
+        if (in_memory &&
+            (evaluates_carry(id) || (stores_condition(id) && !condition_is_at_hand(flags, id)))) {
+            block.early_flags.push_back(static_cast<uint16_t>(offset));
+            block.needs_hooks = true;
+        }
+        flags = flags_after(flags, id);
         if (needs_hook(decode_stopped_instruction(instruction, block.mode).id)) block.needs_hooks = true;
         block.repeat_width = block.repeats ? stored_width(id) : uint8_t{0};
         block.repeat_moves = block.repeats && copies(id);

@@ -39,6 +39,8 @@ struct CodeBlock {
     bool repeat_moves = false;      // from memory
     std::vector<uint16_t> offsets;
     std::vector<uint16_t> costs;
+    // Where instructions begin that change flags, or how they are evaluated, before they access memory.
+    std::vector<uint16_t> early_flags;
 
     // The instruction that the engine last stopped before, decoded.
     static constexpr uint64_t kNoOffset = ~uint64_t{0};

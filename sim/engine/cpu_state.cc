@@ -59,9 +59,13 @@ void store_table(std::byte* image, size_t offset, const x86::DescriptorTable& va
 // it starts; Unicorn's register read evaluates those. So they are stored in both places.
 void CpuState::set_rflags(uint64_t value) {
     store<uint64_t>(image_, layout::kRflags, value | x86::rflags::kFixed1);
+    set_lazy_flags(value);
+    store<int32_t>(image_, layout::kDirection, (value & x86::rflags::DF) ? -1 : 1);
+}
+
+void CpuState::set_lazy_flags(uint64_t value) {
     store<uint64_t>(image_, layout::kCcSrc, value & x86::rflags::kArithmetic);
     store<uint32_t>(image_, layout::kCcOp, layout::kCcOpFlags);
-    store<int32_t>(image_, layout::kDirection, (value & x86::rflags::DF) ? -1 : 1);
 }
 
 unsigned CpuState::cpl() const { return load<uint32_t>(image_, layout::kHflags) & layout::kCplMask; }

@@ -34,6 +34,8 @@ class CpuState {
     void set_rip(uint64_t value) { std::memcpy(image_ + layout::kRip, &value, sizeof value); }
     uint64_t rflags() const { return word(layout::kRflags) | x86::rflags::kFixed1; }
     void set_rflags(uint64_t value);
+    // While the engine runs: only the arithmetic flags of `value`.
+    void set_lazy_flags(uint64_t value);
     unsigned cpl() const;
     void set_cpl(unsigned value);
 

@@ -179,6 +179,7 @@ void Engine::prepare_run() {
     instruction_known_ = false;
     refused_store_ = RefusedStore::None;
     system_call_rip_ = kNever;
+    hooked_pc_ = kNever;
     before_last_ = before_rip_;
     last_block_ = nullptr;
     stepped_ = false;

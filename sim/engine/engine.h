@@ -186,6 +186,8 @@ class Engine {
     void refund_unexecuted();
     uint64_t cycles_from(uint64_t offset) const;
     void ran_to_the_end_of(const CodeBlock* block);
+    bool at_hook(uint64_t linear) const { return linear == hooked_pc_ && instructions_ == hooked_in_; }
+    void take_flags_of_hook();
     uint64_t linear_rip() const;
     uint64_t faulting_address() const;
     bool uses_stack_segment();
@@ -279,6 +281,9 @@ class Engine {
     bool running_ = false;
     uint32_t intercept_ = 0;             // UC_HOOK_INTR's number, for Event::Intercept
     uint64_t system_call_rip_ = kNever;  // SYSCALL and SYSENTER are seen after RIP has moved
+    uint64_t hooked_pc_ = kNever;        // the code hook that was passed last: its linear address,
+    uint64_t hooked_in_ = 0;             // instructions_ in that block, and RFLAGS
+    uint64_t hooked_flags_ = 0;
     uint64_t fault_page_ = 0;
     RefusedStore refused_store_ = RefusedStore::None;
     Hpa refused_page_;

@@ -169,6 +169,7 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
         return halt(Event::BlockLimit);
     }
     if (cut_last_block_short(slot)) {
+        if (at_hook(pc)) state_.set_lazy_flags(hooked_flags_);
         const uint64_t offset = pc - last_pc_;
         const auto& offsets = last_block_->offsets;
         cycles_ -= cycles_from(offset);
@@ -231,7 +232,9 @@ bool Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<co
     for (const uint16_t offset : block.offsets) {
         const auto instruction =
             bytes.subspan(offset).first(std::min(kLongestInstruction, bytes.size() - offset));
-        if (!needs_hook(decode_stopped_instruction(instruction, block.mode).id)) continue;
+        const bool hooked = needs_hook(decode_stopped_instruction(instruction, block.mode).id) ||
+                            std::binary_search(block.early_flags.begin(), block.early_flags.end(), offset);
+        if (!hooked) continue;
         if (unicorn_->has_code_hook(pc + offset)) continue;
         unicorn_->add_code_hook(pc + offset);
         added = true;
@@ -241,12 +244,19 @@ bool Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<co
 
 // ------------------------------------------------------------------------------------------------- stops
 
-// Hooks stand at linear addresses; another address space may hold other code there, which just runs.
+// Hooks stand at linear addresses; another address space may hold other code there, which just runs. The hook
+// itself makes Unicorn mistake the flags if that code faults: see take_flags_of_hook().
 void Engine::on_code(uint64_t pc) {
     if (event_ != Event::None) return;
     const StoppedInstruction* known = decode_in_last_block(pc);
-    set_instruction(known != nullptr ? *known : decode_at(pc, current_mode()));
-    if (!needs_hook(stop_.instruction.id)) return;
+    const StoppedInstruction found = known != nullptr ? *known : decode_at(pc, current_mode());
+    if (!needs_hook(found.id)) {
+        hooked_pc_ = pc;
+        hooked_in_ = instructions_;
+        hooked_flags_ = unicorn_->read(UC_X86_REG_EFLAGS);
+        return;
+    }
+    set_instruction(found);
     stop_now(Event::HookedInstruction);
 }
 

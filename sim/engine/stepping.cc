@@ -2,6 +2,7 @@
 // One instruction at a time: RFLAGS.TF with #DB intercepted, hidden from the guest.
 #include <capstone/capstone.h>
 
+#include "isa/x86/exception.h"
 #include "isa/x86/rflags.h"
 #include "sim/cpu/flags.h"
 #include "sim/cpu/iret.h"
@@ -79,6 +80,7 @@ bool Engine::emulate_flag_instruction() {
     if (found.id == Instruction::IRET && optional_stops_.iret) return false;
     const FlagInstruction emulated = flag_instruction(found.id);
     if (emulated.execute == nullptr) return false;
+    const bool traps = guest_tf_;
     leave_stepping();
     const CpuResult result = emulated.execute(edit_state(), *mmu_, found);
     instruction_known_ = false;
@@ -86,6 +88,7 @@ bool Engine::emulate_flag_instruction() {
     if (!result.done()) return stop_with_result(result, found);
     set_shadow(Shadow::None);
     retire(config_.costs.of(emulated.capstone_id));
+    if (traps) return stop_with_exception(static_cast<uint8_t>(x86::Vector::DB), false, 0);
     if (stop_after_step_) return stop_with(Stop::Kind::SingleStep);
     if (cycles_ >= deadline_) return stop_with(Stop::Kind::Deadline);
     enter_stepping();
