@@ -51,13 +51,13 @@ std::vector<Code> accesses() {
     }
     for (unsigned condition = 0; condition < 16; ++condition)  // SETcc
         all.push_back({0x41, 0x0f, static_cast<uint8_t>(0x90 + condition), 0x07});
-    all.insert(all.end(), {{0x41, 0x01, 0x07},           // add [r15], eax
-                           {0x41, 0x11, 0x07},           // adc
-                           {0x41, 0xd3, 0x27},           // shl [r15], cl
-                           {0x41, 0xff, 0x07},           // inc
-                           {0x41, 0x0f, 0x42, 0x07},     // cmovb eax, [r15]
-                           {0x41, 0x0f, 0xb1, 0x1f},     // cmpxchg [r15], ebx
-                           {0x41, 0x0f, 0xc1, 0x07}});   // xadd
+    all.insert(all.end(), {{0x41, 0x01, 0x07},          // add [r15], eax
+                           {0x41, 0x11, 0x07},          // adc
+                           {0x41, 0xd3, 0x27},          // shl [r15], cl
+                           {0x41, 0xff, 0x07},          // inc
+                           {0x41, 0x0f, 0x42, 0x07},    // cmovb eax, [r15]
+                           {0x41, 0x0f, 0xb1, 0x1f},    // cmpxchg [r15], ebx
+                           {0x41, 0x0f, 0xc1, 0x07}});  // xadd
     return all;
 }
 
@@ -132,7 +132,8 @@ TEST(FaultFlags, AlsoWhereOtherCodeHadAHook) {
 
 // RCL of a byte of its own block: the store drops the block, and the instruction starts again.
 TEST(FaultFlags, AnInstructionThatStartsAgainFindsItsFlags) {
-    for (const Code& access : {Code{0xc0, 0x15, 0x01, 0, 0, 0, 0x03}, Code{0x0f, 0x92, 0x05, 0x01, 0, 0, 0}}) {
+    for (const Code& access :
+         {Code{0xc0, 0x15, 0x01, 0, 0, 0, 0x03}, Code{0x0f, 0x92, 0x05, 0x01, 0, 0, 0}}) {
         for (const uint64_t quantum : {0, 1}) {
             GuestMachine m;
             m.long_mode();
