@@ -22,5 +22,6 @@ Command add_vmcs_explain_command(CLI::App& app);
 Command add_vmcs_checks_command(CLI::App& app);
 Command add_vmcs_diff_command(CLI::App& app);
 Command add_doctor_command(CLI::App& app);
+Command add_cpus_command(CLI::App& app);
 
 }  // namespace vtless::cli

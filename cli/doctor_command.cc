@@ -7,36 +7,37 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 
 #include "cli/commands.h"
-#include "isa/x86/vmx_capability.h"
 #include "sim/engine/version.h"
+#include "sim/vmx/advertise.h"
+#include "vmm/cpu_profile.h"
 #include "vmm/sim_platform.h"
 
 namespace vtless::cli {
 
 namespace {
 
+struct DoctorOptions {
+    std::string cpu = "default";
+};
+
 struct Feature {
     const char* name;
     bool has;
 };
 
-uint64_t read_msr(const sim::VmxProcessor& processor, x86::Msr msr) {
-    uint64_t value = 0;
-    return processor.rdmsr(msr, value).ok() ? value : 0;
-}
-
 // What the processor advertises in its capability MSRs, as a backend asks for it.
-void print_capabilities(const sim::VmxProcessor& processor) {
+void print_capabilities(const sim::VmxCapabilities& can) {
     using E = x86::EptVpidCapability;
     using S = x86::SecondaryControls;
     using P = x86::PrimaryControls;
-    const E ept{read_msr(processor, x86::Msr::IA32_VMX_EPT_VPID_CAP)};
-    const x86::SecondaryCapability secondary{read_msr(processor, x86::Msr::IA32_VMX_PROCBASED_CTLS2)};
-    const x86::PrimaryCapability primary{read_msr(processor, x86::Msr::IA32_VMX_TRUE_PROCBASED_CTLS)};
-    const x86::PinCapability pin{read_msr(processor, x86::Msr::IA32_VMX_TRUE_PINBASED_CTLS)};
+    const auto& [pin, primary, secondary] = std::tie(can.pin, can.primary, can.secondary);
+    const E ept = can.ept_vpid;
     const Feature features[] = {
         {"unrestricted guest", secondary.supports(S::UNRESTRICTED_GUEST)},
         {"EPT", secondary.supports(S::ENABLE_EPT)},
@@ -57,16 +58,41 @@ void print_capabilities(const sim::VmxProcessor& processor) {
         fmt::print("  {:<30}{}\n", feature.name, feature.has ? "yes" : "no");
 }
 
+// What the profile has and this processor has not.
+void print_removed(const vmm::CpuProfile& cpu) {
+    const auto removed = sim::removed_features(cpu.claimed, cpu.advertised);
+    fmt::print("removed from {}, because the engine does not have it:{}\n", cpu.name,
+               removed.empty() ? " nothing" : "");
+    std::optional<sim::FeatureWord> word;
+    for (const sim::RemovedFeature& feature : removed) {
+        if (word != feature.word) fmt::print("  {}\n", sim::describe(feature.word));
+        word = feature.word;
+        fmt::print("    {:>2}  {:<48}{}\n", feature.bit, feature.name, feature.why);
+    }
+    const auto& [had, has] = std::tie(cpu.claimed, cpu.advertised);
+    if (had.linear_bits != has.linear_bits)
+        fmt::print("  linear addresses of {} bits, not {}\n", has.linear_bits, had.linear_bits);
+    if (had.misc.cr3_targets() != has.misc.cr3_targets())
+        fmt::print("  {} CR3-target values, not {}\n", has.misc.cr3_targets(), had.misc.cr3_targets());
+    if (had.cpuid.max_basic_leaf != has.cpuid.max_basic_leaf)
+        fmt::print("  CPUID leaves to {:#x}, not {:#x}\n", has.cpuid.max_basic_leaf,
+                   had.cpuid.max_basic_leaf);
+}
+
 // The engine's self-probe runs when a processor is made.
-bool report_simulator() {
+bool report_simulator(const vmm::CpuProfile& cpu) {
     fmt::print("simulated processor (sim)\n  {:<30}{}\n", "Unicorn", sim::unicorn_version());
-    auto platform = vmm::SimPlatform::create(vmm::MemoryLayout(1 << 20), 0);
+    sim::VmxProcessorConfig config;
+    config.capabilities = cpu.advertised;
+    auto platform = vmm::SimPlatform::create(vmm::MemoryLayout(1 << 20), 0, config);
     if (!platform) {
         fmt::print("  {:<30}{}\n", "usable", "no: " + platform.error().message);
         return false;
     }
     fmt::print("  {:<30}{}\n", "usable", "yes: the engine's self-probe found every field, VMXON succeeded");
-    print_capabilities((*platform)->processor());
+    fmt::print("  {:<30}{}: {}\n", "processor", cpu.name, cpu.processor);
+    print_capabilities((*platform)->processor().capabilities());
+    print_removed(cpu);
     return true;
 }
 
@@ -80,8 +106,13 @@ std::string kvm_state() {
                : fmt::format("present, but API version {} is not {}", version, KVM_API_VERSION);
 }
 
-int run_doctor() {
-    const bool simulator = report_simulator();
+int run_doctor(const DoctorOptions& options) {
+    const auto cpu = vmm::load_cpu_profile(options.cpu);
+    if (!cpu) {
+        fmt::print(stderr, "vtless: --cpu: {}\n", cpu.error().message);
+        return kBadInput;
+    }
+    const bool simulator = report_simulator(*cpu);
     fmt::print("Linux KVM\n  {:<30}{}\n  {:<30}{}\n", "/dev/kvm", kvm_state(), "usable",
                "no: this version of vtless has no KVM backend");
     return simulator ? kEndedAsAsked : kGuestFailed;
@@ -90,8 +121,15 @@ int run_doctor() {
 }  // namespace
 
 Command add_doctor_command(CLI::App& app) {
-    app.footer("\nExit status: 0 the simulated processor works, 3 it does not.\n");
-    return run_doctor;
+    auto options = std::make_shared<DoctorOptions>();
+    app.add_option(
+           "--cpu", options->cpu,
+           "The processor: a name that `vtless cpus` lists, or a profile's path. Shows what the engine "
+           "removes from it")
+        ->type_name("NAME|FILE")
+        ->capture_default_str();
+    app.footer("\nExit status: 0 the simulated processor works, 3 it does not, 2 there is no such --cpu.\n");
+    return [options] { return run_doctor(*options); };
 }
 
 }  // namespace vtless::cli

@@ -24,7 +24,7 @@ Examples:
   vtless vmcs explain dmesg.txt
       name every check of VM entry that the VMCS in a KVM log violates
   vtless doctor
-      say what this machine's backends can do
+      say what this machine's backends can do; with --cpu, what the engine removes from a processor
 
 Exit status:
   0         the guest ended as asked (or a limit was reached)
@@ -94,6 +94,8 @@ int run(int argc, char** argv) {
     commands[vmcs_diff] = vtless::cli::add_vmcs_diff_command(*vmcs_diff);
     auto* doctor = app.add_subcommand("doctor", "Report the engine, KVM, and what each backend can do");
     commands[doctor] = vtless::cli::add_doctor_command(*doctor);
+    auto* cpus = app.add_subcommand("cpus", "List the processors that --cpu knows");
+    commands[cpus] = vtless::cli::add_cpus_command(*cpus);
 
     if (const int status = parse(app, argc, argv); status >= 0) return status;
     for (const auto& [subcommand, command] : commands) {

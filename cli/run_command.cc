@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "vmm/cpu_profile.h"
 #include "vmm/guest_run.h"
 #include "vmm/loaders/image_file.h"
 #include "vmm/statistics.h"
@@ -32,6 +33,7 @@ struct RunOptions {
     std::string serial = "-";
     std::string trace;
     std::string dump_vmcs;
+    std::string cpu = "default";
     std::string flush_seed;
 };
 
@@ -88,6 +90,9 @@ vmm::Result<vmm::GuestRunConfig> configure(const RunOptions& options) {
     if (auto done = take_number("--max-cycles", options.max_cycles, config.limits.max_cycles); !done) {
         return Unexpected(done.error());
     }
+    auto cpu = vmm::load_cpu_profile(options.cpu);
+    if (!cpu) return vmm::fail("--cpu: {}", cpu.error().message);
+    config.processor.capabilities = cpu->advertised;
     uint64_t& seed = config.processor.engine.flush_seed;
     if (auto done = take_number("--flush-seed", options.flush_seed, seed); !done)
         return Unexpected(done.error());
@@ -157,6 +162,10 @@ Command add_run_command(CLI::App& app) {
     app.add_option("--append", options->append, "Its command line")->type_name("ARGS");
     app.add_option("--memory", options->memory, "Guest memory, like 512M or 2G")
         ->type_name("SIZE")
+        ->capture_default_str();
+    app.add_option("--cpu", options->cpu,
+                   "The processor: a name that `vtless cpus` lists, or a profile's path")
+        ->type_name("NAME|FILE")
         ->capture_default_str();
     app.add_option("--max-exits", options->max_exits, "Stop after N exits")->type_name("N");
     app.add_option("--max-cycles", options->max_cycles, "Stop after N simulated cycles")->type_name("N");

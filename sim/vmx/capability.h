@@ -11,6 +11,7 @@
 #include "isa/x86/msr.h"
 #include "isa/x86/vmx_capability.h"
 #include "sim/cpu/features.h"
+#include "sim/vmx/engine_cpuid.h"
 
 namespace vtless::sim {
 
@@ -34,6 +35,7 @@ struct VmxCapabilities {
     unsigned linear_bits = 0;
     // What the guest's own instructions may set: CR4.VMXE is always set in non-root operation.
     CpuFeatures guest_features{};
+    CpuidFeatures cpuid{};
 
     // The value of a capability MSR or IA32_FEATURE_CONTROL; nothing for any other MSR, or one that this
     // processor lacks.
@@ -53,6 +55,7 @@ namespace capability {
 
 inline constexpr uint32_t kRevision = 0x12;
 inline constexpr unsigned kPhysicalBits = 40;
+inline constexpr unsigned kMaxPhysicalBits = 52;  // what the paging structures have room for
 inline constexpr unsigned kLinearBits = 48;
 inline constexpr unsigned kPreemptionTimerShift = 5;
 inline constexpr unsigned kCr3Targets = 4;
@@ -128,6 +131,7 @@ inline constexpr uint64_t kFeatureControl =
 
 }  // namespace capability
 
+// Everything that the engine can do, and so what a processor has by default.
 inline constexpr VmxCapabilities kEngineCapabilities = [] {
     namespace can = capability;
     VmxCapabilities all;
@@ -146,6 +150,7 @@ inline constexpr VmxCapabilities kEngineCapabilities = [] {
     all.physical_bits = can::kPhysicalBits;
     all.linear_bits = can::kLinearBits;
     all.guest_features.cr4 = can::kCr4Fixed1;
+    all.cpuid = kEngineCpuid;
     return all;
 }();
 

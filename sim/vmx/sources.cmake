@@ -2,6 +2,7 @@
 set(VTLESS_SIM_VMX_SOURCES
   vmx/allowed_values.cc
   vmx/allowed_values_text.cc
+  vmx/advertise.cc
   vmx/capability.cc
   vmx/cpuid.cc
   vmx/entry_checks.cc
@@ -11,6 +12,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/entry_checks_guest_segments.cc
   vmx/entry_checks_host.cc
   vmx/entry_refusal.cc
+  vmx/feature_names.cc
   vmx/gprs.cc
   vmx/guest_state.cc
   vmx/instruction_operands.cc

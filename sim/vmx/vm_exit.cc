@@ -44,7 +44,8 @@ void VmxProcessor::record_exit(Vmcs& vmcs, const ExitRecord& record) {
     vmcs.set(F::VM_EXIT_INSTRUCTION_INFORMATION, record.instruction_information);
     const uint32_t injected = vmcs.get32(F::VM_ENTRY_INTERRUPTION_INFORMATION);
     vmcs.set(F::VM_ENTRY_INTERRUPTION_INFORMATION, injected & ~x86::EventInfo::kValid);
-    // IA-32e mode guest becomes the value of IA32_EFER.LMA (IA32_VMX_MISC bit 5).
+    // IA-32e mode guest becomes the value of IA32_EFER.LMA.
+    if (!capabilities_.misc.has(x86::VmxMisc::kStoresLmaToEntryControls)) return;
     const EntryControls entry = vmcs.entry_controls();
     const bool lma = (mmu_->paging().efer & x86::efer::LMA) != 0;
     vmcs.set(F::VM_ENTRY_CONTROLS, (lma ? entry.with(EntryControls::IA32E_MODE_GUEST)

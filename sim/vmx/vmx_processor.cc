@@ -15,10 +15,17 @@ namespace {
 MmuConfig mmu_config(const VmxCapabilities& can) {
     MmuConfig config;
     config.physical_address_bits = can.physical_bits;
+    config.guest_1g_pages = (can.cpuid.extended_edx & x86::cpuid::extended_edx::PAGE1GB) != 0;
     config.ept_execute_only = can.ept_vpid.has(x86::EptVpidCapability::kExecuteOnly);
     config.ept_page_2m = can.ept_vpid.has(x86::EptVpidCapability::kPage2M);
     config.ept_page_1g = can.ept_vpid.has(x86::EptVpidCapability::kPage1G);
     return config;
+}
+
+// IA32_VMX_EPT_VPID_CAP bits 43:40, in the order of the types.
+bool has_invvpid_type(x86::EptVpidCapability can, x86::InvvpidType type) {
+    return type <= x86::InvvpidType::SINGLE_CONTEXT_RETAINING_GLOBALS &&
+           can.has(x86::EptVpidCapability::kInvvpidIndividualAddress << static_cast<unsigned>(type));
 }
 
 }  // namespace
@@ -43,6 +50,7 @@ VmxProcessor::VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<
       guest_(*engine_),
       non_root_({*engine_, *mmu_, *memory_, root_, msrs_, events_, guest_, capabilities_}),
       gprs_(*engine_) {
+    root_.cr4 &= capabilities_.cr4_fixed1;
     operation_.set_feature_control(capability::kFeatureControl);
     operation_.on_save_live_state(
         [](void* guest, Vmcs& vmcs) { static_cast<GuestState*>(guest)->release(vmcs); }, &guest_);
@@ -84,7 +92,13 @@ VmxStatus VmxProcessor::vmwrite_other(VmcsField field, uint64_t value) {
 // ----------------------------------------------------------------------------------------- INVEPT, INVVPID
 
 VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor& descriptor) {
+    using E = x86::EptVpidCapability;
+    const E can = capabilities_.ept_vpid;
+    if (!can.has(E::kInvept)) return VmxStatus::fault(Vector::UD);
     if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
+    const bool has_type = (type == x86::InveptType::SINGLE_CONTEXT && can.has(E::kInveptSingleContext)) ||
+                          (type == x86::InveptType::ALL_CONTEXT && can.has(E::kInveptAllContext));
+    if (!has_type) return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
     const x86::Eptp eptp{descriptor.eptp};
     switch (type) {
         case x86::InveptType::SINGLE_CONTEXT:
@@ -100,8 +114,10 @@ VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor
 }
 
 VmxStatus VmxProcessor::invvpid(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor) {
+    using E = x86::EptVpidCapability;
+    if (!capabilities_.ept_vpid.has(E::kInvvpid)) return VmxStatus::fault(Vector::UD);
     if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
-    const bool invalid = type > x86::InvvpidType::SINGLE_CONTEXT_RETAINING_GLOBALS ||
+    const bool invalid = !has_invvpid_type(capabilities_.ept_vpid, type) ||
                          (type != x86::InvvpidType::ALL_CONTEXT && descriptor.vpid == 0) ||
                          (type == x86::InvvpidType::INDIVIDUAL_ADDRESS &&
                           !is_canonical(descriptor.address.value(), capabilities_.linear_bits));

@@ -182,9 +182,9 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
 
 TEST(BadInput, CommandLine) {
     expect_refused({}, "A subcommand is required");
-    expect_refused({}, "Subcommands of vtless: run, trace, vmcs, doctor\n");
+    expect_refused({}, "Subcommands of vtless: run, trace, vmcs, doctor, cpus\n");
     expect_refused({"runn"}, "vtless: \"runn\" is neither a subcommand nor an option\n");
-    expect_refused({"runn"}, "Subcommands of vtless: run, trace, vmcs, doctor\n");
+    expect_refused({"runn"}, "Subcommands of vtless: run, trace, vmcs, doctor, cpus\n");
     expect_refused({"--runn"}, "vtless: \"--runn\" is neither a subcommand nor an option\n");
     expect_refused({"trace", "dif"}, "trace: \"dif\" is neither a subcommand nor an option\n");
     expect_refused({"trace"}, "Subcommands of trace: diff\n");
@@ -290,6 +290,35 @@ TEST(Doctor, ReportsEngineAndKvm) {
     EXPECT_TRUE(contains(doctor.out, "self-probe"));
     EXPECT_TRUE(contains(doctor.out, "/dev/kvm"));
     EXPECT_TRUE(contains(doctor.out, "unrestricted guest            yes"));
+}
+
+TEST(Cpus, AreListedWithTheirSources) {
+    const auto cpus = run_command({"cpus"});
+    EXPECT_EQ(cpus.status, 0);
+    for (const char* name : {"default ", "haswell ", "minimal ", "sapphire-rapids ", "skylake-sp "})
+        EXPECT_TRUE(contains(cpus.out, name)) << name;
+    EXPECT_TRUE(contains(cpus.out, "InstLatx64"));
+}
+
+TEST(Cpus, DoctorNamesWhatTheEngineRemoves) {
+    const auto doctor = run_command({"doctor", "--cpu", "skylake-sp"});
+    EXPECT_EQ(doctor.status, 0) << doctor.err;
+    EXPECT_TRUE(contains(doctor.out, "removed from skylake-sp"));
+    EXPECT_TRUE(contains(doctor.out, "APIC-register virtualization"));
+    EXPECT_TRUE(contains(doctor.out, "no local APIC is modelled"));
+    EXPECT_TRUE(contains(run_command({"doctor"}).out,
+                         "removed from default, because the engine does not have it: nothing"));
+    const auto unknown = run_command({"doctor", "--cpu", "z80"});
+    EXPECT_EQ(unknown.status, 2);
+    EXPECT_TRUE(contains(unknown.err, "there are default, haswell")) << unknown.err;
+}
+
+TEST(Cpus, RealModeNeedsUnrestrictedGuest) {
+    for (const char* name : {"haswell", "skylake-sp", "sapphire-rapids"})
+        EXPECT_EQ(run_flat(guests::kDebugExit, {"--cpu", name}).status, 0x2a << 1 | 1) << name;
+    const auto minimal = run_flat(guests::kDebugExit, {"--cpu", "minimal"});
+    EXPECT_NE(minimal.status, 0x2a << 1 | 1);
+    EXPECT_TRUE(contains(minimal.err, "\"unrestricted guest\"")) << minimal.err;
 }
 
 class TraceDiff : public ::testing::Test {

@@ -12,15 +12,24 @@ namespace vtless::vmx {
 inline constexpr uint64_t kHiddenCr4 = x86::cr4::VMXE | x86::cr4::SMXE | x86::cr4::LA57 | x86::cr4::PKE |
                                        x86::cr4::CET | x86::cr4::PKS | x86::cr4::UINTR | x86::cr4::KL;
 
-// Bits owned by the host: those that VMX fixes, but not PE and PG, which an unrestricted guest may change.
+// What VMX fixes to 1: without PE and PG, which an unrestricted guest may change.
+inline uint64_t cr0_must_be_1(const Features& features) {
+    return features.cr0_fixed0 & ~(features.unrestricted ? x86::cr0::PE | x86::cr0::PG : 0);
+}
+// Bits owned by the host.
 inline uint64_t cr0_host_mask(const Features& features) {
-    return (features.cr0_fixed0 & ~(x86::cr0::PE | x86::cr0::PG)) | ~features.cr0_fixed1;
+    return cr0_must_be_1(features) | ~features.cr0_fixed1;
+}
+// Whether the processor can run a guest with this CR0: without unrestricted guest, only with paging.
+inline bool can_run_cr0(const Features& features, uint64_t value) {
+    constexpr uint64_t kPaged = x86::cr0::PE | x86::cr0::PG;
+    return features.unrestricted || (value & kPaged) == kPaged;
 }
 inline uint64_t cr4_host_mask(const Features& features) {
     return features.cr4_fixed0 | ~features.cr4_fixed1 | kHiddenCr4;
 }
 inline uint64_t real_cr0(const Features& features, uint64_t value) {
-    return (value | (features.cr0_fixed0 & ~(x86::cr0::PE | x86::cr0::PG))) & features.cr0_fixed1;
+    return (value | cr0_must_be_1(features)) & features.cr0_fixed1;
 }
 inline uint64_t real_cr4(const Features& features, uint64_t value) {
     return (value | features.cr4_fixed0) & features.cr4_fixed1;

@@ -36,6 +36,7 @@ struct Features {
     uint64_t xss_supported = 0;   // 0 unless XSAVES is enabled for the guest
     unsigned physical_bits = 36;
     bool nx = false, page_1g = false;
+    bool unrestricted = true;  // the guest may run without paging and in real mode
 };
 
 enum FrameUse : unsigned { kVmcsFrame, kMsrBitmapFrame, kIoBitmapAFrame, kIoBitmapBFrame, kFrameUses };

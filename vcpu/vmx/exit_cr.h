@@ -45,13 +45,20 @@ Outcome read_cr8(Core<Hw>& core, x86::Gpr into) {
     return Outcome::Done;
 }
 
+// A guest that leaves paging where the processor cannot follow is not handled.
+template <class Hw>
+Outcome write_cr0(Core<Hw>& core, uint64_t value) {
+    if (!can_run_cr0(core.features, value)) return Outcome::Unknown;
+    return done_or_fault(write_guest_cr0(core, value));
+}
+
 template <class Hw>
 Outcome move_to(Core<Hw>& core, const x86::CrAccessQualification& access) {
     uint64_t value = core.gpr(access.gpr);
     if (!core.in_64bit_mode()) value &= 0xffffffff;
     switch (access.cr) {
         case 0:
-            return done_or_fault(write_guest_cr0(core, value));
+            return write_cr0(core, value);
         case 3:
             return write_cr3(core, value);
         case 4:
@@ -77,7 +84,7 @@ Outcome load_machine_status(Core<Hw>& core, uint16_t source) {
     using namespace x86::cr0;
     const uint64_t old = guest_cr0(core);
     const uint64_t changed = (old & ~(MP | EM | TS)) | (source & (PE | MP | EM | TS));
-    return done_or_fault(write_guest_cr0(core, changed));
+    return write_cr0(core, changed);
 }
 
 template <class Hw>

@@ -117,15 +117,11 @@ void describe_detail(Text& text, const FailureDetail& detail) {
                  << " has bits that VMXON does not allow: " << detail.value;
             return;
         case Failure::VmxBasic:
-            text
-                << "IA32_VMX_BASIC bits 63:32 are " << detail.value
-                << ": TRUE controls, INS/OUTS information and write-back regions of at most 4 KiB are needed";
+            text << "IA32_VMX_BASIC bits 63:32 are " << detail.value
+                 << ": INS/OUTS information and write-back regions of at most 4 KiB are needed";
             return;
         case Failure::MissingControls:
             text << "the processor lacks ";
-            return list_controls(text, detail);
-        case Failure::ForcedControls:
-            text << "the processor cannot clear ";
             return list_controls(text, detail);
         case Failure::EptCapability:
             text << "IA32_VMX_EPT_VPID_CAP lacks bits " << detail.value << " (4-level walk, write-back)";

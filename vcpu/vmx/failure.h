@@ -19,7 +19,6 @@ enum class Failure : uint8_t {
     FixedBits,       // subject: 0 or 4; value: low half of the bits of CR0 or CR4 that are not as VMXON wants
     VmxBasic,        // value: bits 63:32 of the IA32_VMX_BASIC that does not do
     MissingControls,  // subject: ControlGroup; value: bits that the processor does not allow to be 1
-    ForcedControls,   // subject: ControlGroup; value: bits that must be 1 and that are not wanted
     EptCapability,    // value: missing bits of IA32_VMX_EPT_VPID_CAP
     MsrAccess,        // subject: vector of the fault; value: the MSR
     Instruction,      // subject: Instruction and VmxStatus::Kind; value: error number or error code

@@ -77,6 +77,7 @@ template <class Hw>
 Result<void> find_features(Core<Hw>& core) {
     const auto fixed = setup_detail::read_fixed_bits(core);
     if (!fixed) return fixed;
+    core.features.unrestricted = core.has(x86::SecondaryControls::UNRESTRICTED_GUEST);
     setup_detail::read_cpuid(core);
     setup_detail::choose_vpid(core);
     return setup_detail::check_ept(core);

@@ -112,7 +112,7 @@ class VmxPerCpu {
         if (!raw) return Unexpected(raw.error());
         const B basic{*raw};
         const bool good = basic.region_bytes() <= 4096 && basic.memory_type() == x86::MemoryType::WB &&
-                          basic.has(B::kInsOutsInformation | B::kTrueControls) && !basic.has(B::kAddresses32);
+                          basic.has(B::kInsOutsInformation) && !basic.has(B::kAddresses32);
         if (!good)
             return fail_with(VCpuErrc::Unsupported, Failure::VmxBasic,
                              static_cast<uint32_t>(basic.raw >> 32));

@@ -7,8 +7,10 @@
 #include <cstring>
 
 #include "isa/x86/ept.h"
+#include "isa/x86/vmx_controls.h"
 #include "tests/conformance/support/layout.h"
 #include "traces/exit_text.h"
+#include "vcpu/vmx/failure.h"
 
 namespace vtless::conformance {
 namespace {
@@ -27,6 +29,13 @@ std::string describe(const VCpuError& error) {
     return message;
 }
 
+bool needs_unrestricted_guest(const VCpuError& error) {
+    return vmx::FailureDetail::decode(error.detail) ==
+           vmx::FailureDetail{vmx::Failure::MissingControls,
+                              static_cast<uint16_t>(vmx::ControlGroup::Secondary),
+                              x86::SecondaryControls::UNRESTRICTED_GUEST};
+}
+
 }  // namespace
 
 void Guest::start(const std::string& name, Mode mode, const char* rule, Ring ring) {
@@ -41,7 +50,9 @@ void Guest::start(const std::string& name, Mode mode, const char* rule, Ring rin
 
 void Guest::boot(const std::string& label, int line) {
     booted_ = true;
-    good(backend_->boot(Gpa(symbol(label)), config_), line);
+    const Result<void> done = backend_->boot(Gpa(symbol(label)), config_);
+    if (!done && needs_unrestricted_guest(done.error())) throw CannotRun{describe(done.error())};
+    good(done, line);
 }
 
 VmExit Guest::run(int line) {

@@ -18,6 +18,11 @@ namespace vtless::conformance {
 // Thrown after a failure has been reported: the rest of the case would say nothing new.
 struct CaseFailed {};
 
+// Thrown when the processor has no unrestricted guest, and the case starts without paging.
+struct CannotRun {
+    std::string why;
+};
+
 // What a variant must leave the same.
 struct Observed {
     VmExit exit;

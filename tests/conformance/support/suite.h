@@ -34,6 +34,7 @@ void run_case(const char* file, void (*body)(Guest&)) {
         ASSERT_EQ(type.substr(type.rfind(':') + 1), backend->name());
         const auto observed = run_variant(std::move(backend), file, body);
         if (::testing::Test::HasFailure()) return;
+        if (observed.empty()) GTEST_SKIP() << "the processor has no unrestricted guest";
         if (first.empty()) first = observed;
         expect_same(first, observed, variant);
     }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <optional>
 #include <stdexcept>
 
@@ -12,6 +13,7 @@
 #include "vcpu/vcpu.h"
 #include "vcpu/vmx/vmx_per_cpu.h"
 #include "vcpu/vmx/vmx_vcpu.h"
+#include "vmm/cpu_profile.h"
 #include "vmm/memory/ept_table.h"
 
 namespace vtless::conformance {
@@ -113,6 +115,11 @@ class VmxOnSimBackend final : public Backend {
     static std::unique_ptr<Processor> create_processor(sim::HostMemory& memory, const Variant& variant) {
         sim::VmxProcessorConfig config;
         config.engine.flush_seed = variant.flush_seed;
+        if (const char* cpu = std::getenv("VTLESS_TEST_CPU")) {
+            const auto profile = vmm::load_cpu_profile(cpu);
+            if (!profile) throw std::runtime_error(profile.error().message);
+            config.capabilities = profile->advertised;
+        }
         auto created = Processor::create(memory, config);
         if (!created) throw std::runtime_error(created.error());
         return std::move(*created);

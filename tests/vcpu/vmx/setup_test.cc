@@ -115,11 +115,6 @@ TEST_F(SetupRefused, PreemptionTimerIsNeededOnlyWhenAsked) {
     EXPECT_EQ(detail(config).value, x86::PinControls::ACTIVATE_VMX_PREEMPTION_TIMER);
 }
 
-TEST_F(SetupRefused, ForcedCr3ExitingIsNotWanted) {
-    hw.msrs[Msr::IA32_VMX_TRUE_PROCBASED_CTLS] |= x86::PrimaryControls::CR3_LOAD_EXITING;
-    EXPECT_EQ(detail().what, Failure::ForcedControls);
-}
-
 TEST_F(SetupRefused, EptMustHaveFourLevelsAndWriteBack) {
     hw.msrs[Msr::IA32_VMX_EPT_VPID_CAP] &= ~x86::EptVpidCapability::kWriteBack;
     EXPECT_EQ(detail(), (FailureDetail{Failure::EptCapability, 0, x86::EptVpidCapability::kWriteBack}));

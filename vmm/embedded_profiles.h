@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// The files of vmm/profiles, as CMake has put them into the library.
+#pragma once
+
+#include <span>
+
+namespace vtless::vmm {
+
+struct EmbeddedProfile {
+    const char* name;
+    const char* text;
+};
+
+std::span<const EmbeddedProfile> embedded_profiles();
+
+}  // namespace vtless::vmm
