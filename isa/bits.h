@@ -15,6 +15,9 @@ constexpr uint64_t bit_range(unsigned hi, unsigned lo) {
     return (~uint64_t{0} >> (63 - hi)) & (~uint64_t{0} << lo);
 }
 
+// The value of a register's or operand's low bytes, 1 to 8.
+constexpr uint64_t low_bytes(uint64_t value, unsigned bytes) { return value & bit_range(bytes * 8 - 1, 0); }
+
 // Bits Hi:Lo of a raw word (32 or 64 bits), seen as a T: an integer, bool or enumeration.
 template <unsigned Hi, unsigned Lo, class T = uint64_t>
 struct Field {

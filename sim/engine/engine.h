@@ -205,7 +205,7 @@ class Engine {
 
     // hooks.cc
     bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);
-    bool fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const;
+    void fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const;
     void on_access(uint64_t physical, size_t bytes, bool store) {
         if (running_) watch_.note_physical(physical, bytes, store);
     }
@@ -248,9 +248,6 @@ class Engine {
     // restarts.cc
     bool cut_last_block_short(const BlockSlot& slot) const;
     bool continues_repeat(const BlockSlot& slot) const;
-    static constexpr uint64_t low_bytes(uint64_t count) {
-        return count >= 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * count) - 1;
-    }
     uint64_t repeat_count(const CodeBlock& block) const;
     bool repeat_is_paid(const CodeBlock& block) const;
     bool first_iteration_starts_again(const CodeBlock& block) const;

@@ -64,13 +64,12 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
         fault_page_ = va;
         return false;
     }
-    if (!page.backed) {
-        (void)fill_unbacked(type, physical, permissions);
-        if (watch_.any() && type != AccessType::Fetch && watch_.is_watched(va)) open_watched(va, physical);
-        return true;
+    if (page.backed) {
+        physical = page.hpa.page().value();
+        permissions = page_permissions(page, type);
+    } else {
+        fill_unbacked(type, physical, permissions);
     }
-    physical = page.hpa.page().value();
-    permissions = page_permissions(page, type);
     if (watch_.any() && type != AccessType::Fetch && watch_.is_watched(va)) open_watched(va, physical);
     return permissions != 0;
 }
@@ -82,13 +81,12 @@ void Engine::open_watched(uint64_t va, uint64_t physical) {
 }
 
 // Nothing answers there: reads give ones, and stores must not be remembered.
-bool Engine::fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const {
+void Engine::fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const {
     const bool store = type == AccessType::Write;
     physical = kEnginePages + (store ? EnginePages::kSink : EnginePages::kOnes);
     permissions = store                       ? UC_PROT_WRITE
                   : type == AccessType::Fetch ? UC_PROT_READ | UC_PROT_EXEC
                                               : UC_PROT_READ;
-    return true;
 }
 
 // The protocol of page_state.h.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "isa/bits.h"
 #include "sim/engine/engine.h"
 #include "sim/engine/image_layout.h"
 
@@ -33,7 +34,7 @@ bool Engine::between_iterations() const {
 }
 
 uint64_t Engine::repeat_count(const CodeBlock& block) const {
-    return state_.gpr(x86::Gpr::RCX) & low_bytes(block.count_bytes);
+    return low_bytes(state_.gpr(x86::Gpr::RCX), block.count_bytes);
 }
 
 // After the last iteration the block is entered once more, only to find the count at 0. That entry costs
@@ -48,14 +49,14 @@ bool Engine::repeat_is_paid(const CodeBlock& block) const {
 // Whether the first iteration, at the end of a longer block, was a store into that block: the count at its
 // start is not known. Then the store is yet to come; else the one before it has been done.
 bool Engine::first_iteration_starts_again(const CodeBlock& block) const {
-    const uint64_t width = block.repeat_width;
+    const unsigned width = block.repeat_width;
     if (width == 0) return false;
     int32_t direction;  // RFLAGS in the image lacks DF here
     std::memcpy(&direction, state_.image() + layout::kDirection, sizeof direction);
     const uint64_t step = direction < 0 ? 0 - width : width;
     const auto place = [&](x86::SegmentRegister segment, x86::Gpr index, uint64_t back) {
         const uint64_t base = block.mode == CodeSize::Bits64 ? 0 : state_.segment_base(segment);
-        return base + ((state_.gpr(index) - back) & low_bytes(block.count_bytes));
+        return base + low_bytes(state_.gpr(index) - back, block.count_bytes);
     };
     const auto in_last_block = [&](uint64_t at) {
         return at + width > last_pc_ && at < last_pc_ + last_block_->size;
@@ -65,7 +66,7 @@ bool Engine::first_iteration_starts_again(const CodeBlock& block) const {
     if (in_last_block(before)) return true;
     const uint64_t source = place(x86::SegmentRegister::DS, x86::Gpr::RSI, step);
     const uint64_t stored = block.repeat_moves ? peek(source, width) : state_.gpr(x86::Gpr::RAX);
-    return ((stored ^ peek(before, width)) & low_bytes(width)) != 0;
+    return low_bytes(stored ^ peek(before, width), width) != 0;
 }
 
 // Guest memory, without a trace in its page tables; ones where there is none.

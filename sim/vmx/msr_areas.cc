@@ -67,9 +67,11 @@ uint32_t VmxProcessor::store_msrs(Hpa area, uint32_t count) {
     return 0;
 }
 
-std::optional<MsrLoadFailure> VmxProcessor::load_entry_msrs(const Vmcs& vmcs) {
+// What an entry loads before another fails must not get into the guest's fields: they are saved first.
+std::optional<MsrLoadFailure> VmxProcessor::load_entry_msrs(Vmcs& vmcs) {
     const uint32_t count = vmcs.get32(F::VM_ENTRY_MSR_LOAD_COUNT);
     if (count == 0) return std::nullopt;
+    guest_.save(vmcs);
     return load_msrs(vmcs.get_address(F::VM_ENTRY_MSR_LOAD_ADDRESS), count, World::Guest);
 }
 

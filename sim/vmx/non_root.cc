@@ -120,10 +120,7 @@ void NonRoot::record_vectoring() {
     if (exit_.idt_vectoring.is_software()) exit_.instruction_length = delivering_->instruction_length;
 }
 
-uint64_t NonRoot::read_gpr(x86::Gpr gpr, unsigned bytes) const {
-    const uint64_t value = engine().gpr(gpr);
-    return bytes == 8 ? value : value & (bit(bytes * 8) - 1);
-}
+uint64_t NonRoot::read_gpr(x86::Gpr gpr, unsigned bytes) const { return low_bytes(engine().gpr(gpr), bytes); }
 
 // As instructions write registers: 32 bits clear the upper half, 8 and 16 bits keep the rest.
 void NonRoot::write_gpr(x86::Gpr gpr, unsigned bytes, uint64_t value) {

@@ -57,7 +57,6 @@ VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
         refuse(*vmcs, {"load.pdptes", F::GUEST_CR3, vmcs->get(F::GUEST_CR3), kQualificationPdpte});
         return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, kQualificationPdpte);
     }
-    if (vmcs->get32(F::VM_ENTRY_MSR_LOAD_COUNT) != 0) guest_.save(*vmcs);
     if (const auto failed = load_entry_msrs(*vmcs)) {
         const uint64_t area = vmcs->get(F::VM_ENTRY_MSR_LOAD_ADDRESS);
         refuse(*vmcs, {failed->check, F::VM_ENTRY_MSR_LOAD_ADDRESS, area, failed->entry}, failed);
@@ -141,13 +140,15 @@ bool VmxProcessor::load_guest(Vmcs& vmcs, CheckGroups written) {
 }
 
 // The guest that was left last comes back: no control and no field was written, in the VMCS or in root
-// operation, that EFER, EPT, VPID or paging depend on. PDPTEs are memory's, and without VPID all is flushed.
+// operation, that EPT, VPID or paging depend on. PDPTEs are memory's, without VPID all is flushed, and
+// without its control EFER is root operation's, not what the guest has made of it.
 bool VmxProcessor::is_same_translation(const Vmcs& vmcs, CheckGroups written, LiveMask loaded) const {
     constexpr CheckGroups kDecides =
         group_bit(CheckGroup::ExecutionControls) | group_bit(CheckGroup::ExitControls) |
         group_bit(CheckGroup::EntryControls) | group_bit(CheckGroup::GuestPdptes);
     return host_from_ == &vmcs && (written & kDecides) == 0 && (loaded & kPagingFields) == 0 &&
-           last_vpid_ != 0 && mmu_->paging_mode() != x86::PagingMode::PAE;
+           last_vpid_ != 0 && vmcs.entry_controls().has(EntryControls::LOAD_IA32_EFER) &&
+           mmu_->paging_mode() != x86::PagingMode::PAE;
 }
 
 // With the control the field has been loaded already. Without it only LMA and LME change.

@@ -166,7 +166,6 @@ VmxStatus VmxProcessor::xsetbv(uint32_t index, uint64_t value) {
     return VmxStatus::succeed();
 }
 
-// In VMX operation the fixed bits cannot be changed. SDM Vol. 3C "Restrictions on VMX Operation" (24.8).
 // SDM Vol. 3B "Debug Registers" (18.2): with CR4.DE there is no DR4 and no DR5.
 VmxStatus VmxProcessor::read_dr(unsigned number, uint64_t& value) const {
     const bool alias = number == 4 || number == 5;
@@ -182,6 +181,7 @@ VmxStatus VmxProcessor::write_dr(unsigned number, uint64_t value) {
     return root_.write_dr(number, value) ? VmxStatus::succeed() : VmxStatus::fault(Vector::GP);
 }
 
+// In VMX operation the fixed bits cannot be changed. SDM Vol. 3C "Restrictions on VMX Operation" (24.8).
 VmxStatus VmxProcessor::write_cr0(uint64_t value) {
     host_from_ = nullptr;
     const bool paging_off = (value & x86::cr0::PG) == 0;

@@ -179,7 +179,7 @@ class VmxProcessor {
 
     // msr_areas.cc
     std::optional<MsrLoadFailure> load_msrs(Hpa area, uint32_t count, World world);
-    std::optional<MsrLoadFailure> load_entry_msrs(const Vmcs& vmcs);
+    std::optional<MsrLoadFailure> load_entry_msrs(Vmcs& vmcs);
     // The number of the entry that failed, counted from 1, or 0.
     uint32_t store_msrs(Hpa area, uint32_t count);
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "isa/addr.h"
+#include "isa/bits.h"
 #include "isa/x86/decode.h"
 
 namespace vtless::vmx {
@@ -43,7 +44,5 @@ constexpr uint64_t merge_gpr(uint64_t old, uint64_t value, unsigned bytes, bool 
     const uint64_t mask = bit(bytes * 8) - 1;
     return (old & ~mask) | (value & mask);
 }
-
-constexpr uint64_t low_bytes(uint64_t value, unsigned bytes) { return value & bit_range(bytes * 8 - 1, 0); }
 
 }  // namespace vtless::vmx

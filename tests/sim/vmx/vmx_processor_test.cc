@@ -506,6 +506,21 @@ TEST_F(VmxProcessorTest, RootOperationIdlesUntilTheTimer) {
 
 // ------------------------------------------------------------------------------------- modes
 
+// SDM Vol. 3C "Loading Guest State" (27.3.2.1): without "load IA32_EFER" only LMA and LME change at VM entry.
+TEST_F(VmxProcessorTest, WithoutItsControlEachEntryGivesTheGuestTheHostsEfer) {
+    Hpa bitmap;
+    ASSERT_TRUE(memory.allocate_frame(bitmap));
+    write(F::MSR_BITMAP, bitmap.value());
+    set_primary(PrimaryControls::USE_MSR_BITMAPS);
+    write(F::VM_ENTRY_CONTROLS, read(F::VM_ENTRY_CONTROLS) & ~uint64_t{x86::EntryControls::LOAD_IA32_EFER});
+    // mov ecx, IA32_EFER; rdmsr; and eax, ~SCE; wrmsr; cpuid; cpuid
+    code({0xb9, 0x80, 0x00, 0x00, 0xc0, 0x0f, 0x32, 0x83, 0xe0, 0xfe, 0x0f, 0x30, 0x0f, 0xa2, 0x0f, 0xa2});
+    ASSERT_EQ(run(), Reason::CPUID);
+    EXPECT_EQ(read(F::GUEST_IA32_EFER) & x86::efer::SCE, 0u);
+    ASSERT_EQ(skip(), Reason::CPUID);
+    EXPECT_EQ(read(F::GUEST_IA32_EFER) & x86::efer::SCE, x86::efer::SCE);
+}
+
 TEST_F(VmxProcessorTest, RealModeRunsAndEnteringLongModeSetsTheEntryControl) {
     code({0x0f, 0xa2});
     ASSERT_EQ(run(), Reason::CPUID);
