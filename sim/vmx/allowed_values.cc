@@ -220,6 +220,7 @@ constexpr Row kRows[] = {
      [](const C&, F) { return bits(x86::PinControls::NMI_EXITING, 0); }},
     {"controls.nmi_window.needs_virtual_nmis",
      [](const C&, F) { return bits(0, x86::PrimaryControls::NMI_WINDOW_EXITING); }},
+    {"controls.tsc_multiplier.zero", [](const C&, F) { return range(1, ~uint64_t{0}); }},
     {"controls.vpid.zero", [](const C&, F) { return range(1, 0xffff); }},
     {"controls.eptp.memory_type", [](const C& c, F) { return part(2, 0, eptp_memory_types(c)); }},
     {"controls.eptp.walk_length", [](const C&, F) { return part(5, 3, 1u << 3); }},

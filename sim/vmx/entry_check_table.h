@@ -91,6 +91,8 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
      "Virtual NMIs need NMI exiting."},
     {"controls.nmi_window.needs_virtual_nmis", sdm::kExecutionControls,
      "NMI-window exiting needs virtual NMIs."},
+    {"controls.tsc_multiplier.zero", sdm::kExecutionControls,
+     "With TSC scaling in use, the TSC multiplier must not be 0."},
     {"controls.vpid.zero", sdm::kExecutionControls, "With VPIDs enabled, the VPID must not be 0."},
     {"controls.eptp.memory_type", sdm::kExecutionControls,
      "With EPT enabled, the EPT paging-structure memory type must be one that IA32_VMX_EPT_VPID_CAP names."},

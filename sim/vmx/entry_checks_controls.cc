@@ -77,7 +77,9 @@ bool check_ept_and_vpid(EntryChecker& c) {
     const SecondaryControls secondary = c.vmcs.secondary();
     const bool ept = secondary.has(SecondaryControls::ENABLE_EPT);
     const x86::Eptp eptp{c.get(F::EPT_POINTER)};
-    return c.require(!secondary.has(SecondaryControls::ENABLE_VPID) || c.get(F::VPID) != 0,
+    return c.require(!secondary.has(SecondaryControls::USE_TSC_SCALING) || c.get(F::TSC_MULTIPLIER) != 0,
+                     "controls.tsc_multiplier.zero", F::TSC_MULTIPLIER) &&
+           c.require(!secondary.has(SecondaryControls::ENABLE_VPID) || c.get(F::VPID) != 0,
                      "controls.vpid.zero", F::VPID) &&
            c.require(!ept || memory_type_ok(eptp, c.capabilities), "controls.eptp.memory_type",
                      F::EPT_POINTER) &&

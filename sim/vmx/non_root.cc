@@ -55,8 +55,8 @@ void NonRoot::prepare_run() {
         parts_.events.interrupt_pending() && !pin.has(x86::PinControls::EXTERNAL_INTERRUPT_EXITING);
     engine().stop_when_interruptible(primary.has(x86::PrimaryControls::INTERRUPT_WINDOW_EXITING) ||
                                      held_interrupt);
-    const bool rdtsc_stops =
-        primary.has(x86::PrimaryControls::RDTSC_EXITING) || (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
+    const bool rdtsc_stops = primary.has(x86::PrimaryControls::RDTSC_EXITING) || scales_tsc() ||
+                             (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
     engine().set_optional_stops(
         {primary.has(x86::PrimaryControls::PAUSE_EXITING),
          vmcs_->secondary().has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING), true, rdtsc_stops,

@@ -109,6 +109,7 @@ class NonRoot {
     Next finish_moved(const StoppedInstruction& instruction, const CpuResult& result);
     Next exit_for_task_switch(const StoppedInstruction& instruction, uint16_t tss);
     uint64_t guest_tsc() const;
+    bool scales_tsc() const;
     Next nothing(const StoppedInstruction& instruction);
     Next undefined(const StoppedInstruction& instruction);
     Next general_protection(const StoppedInstruction& instruction);

@@ -14,6 +14,7 @@
 #include "sim/time/cycle_costs.h"
 #include "sim/vmx/instruction_operands.h"
 #include "sim/vmx/non_root.h"
+#include "sim/vmx/tsc_scaling.h"
 
 namespace vtless::sim {
 
@@ -276,9 +277,19 @@ Next NonRoot::hlt(const StoppedInstruction& instruction) {
     return Next::Run;
 }
 
+// Scaling is a part of offsetting, and comes first. SDM Vol. 3C "Changes to Instruction Behavior in VMX
+// Non-Root Operation" (26.3).
+bool NonRoot::scales_tsc() const {
+    return vmcs_->primary().has(PrimaryControls::USE_TSC_OFFSETTING) &&
+           vmcs_->secondary().has(SecondaryControls::USE_TSC_SCALING);
+}
+
 uint64_t NonRoot::guest_tsc() const {
-    const bool offset = vmcs_->primary().has(PrimaryControls::USE_TSC_OFFSETTING);
-    return parts_.msrs.tsc() + (offset ? vmcs_->get(x86::VmcsField::TSC_OFFSET) : 0);
+    const uint64_t tsc = parts_.msrs.tsc();
+    if (!vmcs_->primary().has(PrimaryControls::USE_TSC_OFFSETTING)) return tsc;
+    const uint64_t offset = vmcs_->get(x86::VmcsField::TSC_OFFSET);
+    if (!scales_tsc()) return tsc + offset;
+    return scaled_tsc(tsc, vmcs_->get(x86::VmcsField::TSC_MULTIPLIER)) + offset;
 }
 
 Next NonRoot::rdtsc(const StoppedInstruction& instruction) {

@@ -198,8 +198,8 @@ TEST(Capability, ControlWordsAllowNoBitThatMustBeOneToBeZero) {
 }
 
 TEST(Capability, VmcsEnumNamesTheHighestIndex) {
-    // VMX-preemption timer value, 482EH.
-    EXPECT_EQ(kEngineCapabilities.read(x86::Msr::IA32_VMX_VMCS_ENUM), uint64_t{0x17} << 1);
+    // TSC multiplier, 2032H.
+    EXPECT_EQ(kEngineCapabilities.read(x86::Msr::IA32_VMX_VMCS_ENUM), uint64_t{0x19} << 1);
     EXPECT_EQ(kEngineCapabilities.read(x86::Msr::IA32_VMX_VMFUNC), std::nullopt);
 }
 
