@@ -14,6 +14,18 @@ function(vtless_install_library name)
   set_property(GLOBAL APPEND PROPERTY VTLESS_LIBRARIES ${name})
 endfunction()
 
+# libvtless and its header, for CMake and, by pkg-config, for everybody else.
+function(vtless_install_capi)
+  install(TARGETS vtless_capi EXPORT vtless_capi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT vtless_capi NAMESPACE vtless:: FILE vtless-capi.cmake DESTINATION ${VTLESS_PACKAGE_DIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/include/vtless/vmx.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vtless)
+  set_property(GLOBAL APPEND PROPERTY VTLESS_LIBRARIES capi)
+  set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  file(RELATIVE_PATH VTLESS_PC_TO_PREFIX /${pc_dir} /)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/vtless.pc.in vtless.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/vtless.pc DESTINATION ${pc_dir})
+endfunction()
+
 # What each library stands on, as vtlessConfig.cmake reads it: other components, and packages to be found.
 function(vtless_component_table out)
   get_property(libraries GLOBAL PROPERTY VTLESS_LIBRARIES)

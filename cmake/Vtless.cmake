@@ -14,6 +14,9 @@ function(vtless_library name)
     add_library(vtless_${name} STATIC ${arg_SOURCES})
     set(visibility PUBLIC)
     target_link_libraries(vtless_${name} PRIVATE $<BUILD_INTERFACE:vtless_options> ${arg_PRIVATE_DEPENDS})
+    # Fit for a shared library (capi), at no cost elsewhere: references stay within whatever they are linked into.
+    set_target_properties(vtless_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON
+      CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
     # Nothing may unwind through Unicorn's C frames.
     target_compile_options(vtless_${name} PRIVATE -fno-exceptions
       $<$<BOOL:${VTLESS_LTO}>:-flto=auto -ffat-lto-objects>)

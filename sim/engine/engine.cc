@@ -58,7 +58,7 @@ Engine::Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config)
       shuffle_(config.flush_seed) {}
 
 Engine::~Engine() {
-    memory_->set_write_listener(nullptr, nullptr);
+    memory_->remove_write_listener(this);
     mmu_->set_watch(nullptr);
 }
 
@@ -80,7 +80,7 @@ Expected<void, std::string> Engine::open() {
     unicorn_->attach(EngineHooks::all(), this);
     if (auto entered = enter_guest_mode(*unicorn_, *own_pages_, intercept_); !entered) return entered;
     state_ = CpuState(unicorn_->state());
-    memory_->set_write_listener(on_host_write, this);
+    memory_->add_write_listener(on_host_write, this);
     flush_tlb();
     return {};
 }

@@ -116,6 +116,8 @@ class Engine {
     void stop_when_interruptible(bool on) { want_interruptible_ = on; }
     void set_optional_stops(const OptionalStops& stops);
     void set_tsc_offset(uint64_t offset) { tsc_offset_ = offset; }
+    // Whether code of this page of RAM is kept translated: writes to it have to be noted.
+    bool has_code(Hpa page) const { return pages_.has_code(page); }
     // From any thread: run() stops at an instruction boundary soon, with Requested.
     void request_exit();
 

@@ -28,8 +28,7 @@ HostMemory& HostMemory::operator=(HostMemory&& other) noexcept {
     size_ = std::exchange(other.size_, 0);
     next_ = std::exchange(other.next_, kFrameSize);
     freed_ = std::move(other.freed_);
-    listener_ = std::exchange(other.listener_, nullptr);
-    listener_context_ = std::exchange(other.listener_context_, nullptr);
+    listeners_ = std::move(other.listeners_);
     return *this;
 }
 

@@ -44,16 +44,24 @@ class HostMemory {
     void free_frame(Hpa frame);
     uint64_t free_frames() const;
 
-    // One listener; every host-side writer of guest memory must call note_write, before or after it writes.
-    void set_write_listener(WriteListener listener, void* context) {
-        listener_ = listener;
-        listener_context_ = context;
+    // Every host-side writer of guest memory must call note_write, before or after it writes: each processor
+    // on this memory listens.
+    void add_write_listener(WriteListener listener, void* context) {
+        listeners_.push_back({listener, context});
+    }
+    void remove_write_listener(void* context) {
+        std::erase_if(listeners_, [&](const Listening& each) { return each.context == context; });
     }
     void note_write(Hpa first, uint64_t bytes) const {
-        if (listener_ != nullptr) listener_(listener_context_, first, bytes);
+        for (const Listening& each : listeners_) each.listener(each.context, first, bytes);
     }
 
   private:
+    struct Listening {
+        WriteListener listener = nullptr;
+        void* context = nullptr;
+    };
+
     HostMemory(uint8_t* base, uint64_t size) : base_(base), size_(size) {}
     void release();
 
@@ -61,8 +69,7 @@ class HostMemory {
     uint64_t size_ = 0;
     uint64_t next_ = kFrameSize;   // everything at or above it was never handed out
     std::vector<uint64_t> freed_;  // a stack of frames below next_
-    WriteListener listener_ = nullptr;
-    void* listener_context_ = nullptr;
+    std::vector<Listening> listeners_;
 };
 
 }  // namespace vtless::sim

@@ -21,6 +21,11 @@ class HostEvents {
         pending_[vector / 64] |= uint64_t{1} << (vector % 64);
         any_pending_ = true;
     }
+    // As if it had not been raised; nothing if it was acknowledged before.
+    void withdraw_interrupt(uint8_t vector) {
+        pending_[vector / 64] &= ~(uint64_t{1} << (vector % 64));
+        any_pending_ = (pending_[0] | pending_[1] | pending_[2] | pending_[3]) != 0;
+    }
     void raise_nmi() { nmi_pending_ = true; }
     // One shot: raises the vector when the time-stamp counter reaches tsc. kNever turns it off.
     void set_timer(uint64_t tsc, uint8_t vector) {
@@ -44,9 +49,9 @@ class HostEvents {
         for (unsigned word = 4; word-- > 0;) {
             if (pending_[word] == 0) continue;
             const unsigned bit = 63 - static_cast<unsigned>(std::countl_zero(pending_[word]));
-            pending_[word] &= ~(uint64_t{1} << bit);
-            any_pending_ = (pending_[0] | pending_[1] | pending_[2] | pending_[3]) != 0;
-            return static_cast<uint8_t>(word * 64 + bit);
+            const auto vector = static_cast<uint8_t>(word * 64 + bit);
+            withdraw_interrupt(vector);
+            return vector;
         }
         return std::nullopt;
     }

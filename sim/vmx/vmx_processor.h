@@ -130,6 +130,9 @@ class VmxProcessor {
     // (without external-interrupt exiting), or waits for take_interrupt().
     void raise_interrupt(uint8_t vector) { events_.raise_interrupt(vector); }
     void raise_nmi() { events_.raise_nmi(); }
+    // What was raised and has not been taken is not there any more.
+    void withdraw_interrupt(uint8_t vector) { events_.withdraw_interrupt(vector); }
+    void withdraw_nmi() { events_.take_nmi(); }
     // One shot: raises the vector when rdtsc() reaches tsc, in root and in non-root operation.
     void set_host_timer(uint64_t tsc, uint8_t vector) { events_.set_timer(tsc, vector); }
     // Root operation acknowledges an interrupt, as it would by taking it with RFLAGS.IF set.

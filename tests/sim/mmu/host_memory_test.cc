@@ -71,21 +71,27 @@ TEST(HostMemory, MapAndContainsStopAtTheEnd) {
     EXPECT_FALSE(memory.contains(Hpa(~uint64_t{0} - 3), 8));
 }
 
-TEST(HostMemory, NoteWriteTellsTheListener) {
+TEST(HostMemory, NoteWriteTellsEachListenerUntilItIsRemoved) {
     HostMemory memory = make(4);
     memory.note_write(Hpa(1), 1);  // nobody listens
     struct Seen {
         Hpa first;
         uint64_t bytes = 0;
-    } seen;
-    memory.set_write_listener(
-        [](void* context, Hpa first, uint64_t bytes) {
-            *static_cast<Seen*>(context) = {first, bytes};
-        },
-        &seen);
+    } one, other;
+    const auto listen = [](void* context, Hpa first, uint64_t bytes) {
+        *static_cast<Seen*>(context) = {first, bytes};
+    };
+    memory.add_write_listener(listen, &one);
+    memory.add_write_listener(listen, &other);
     memory.note_write(Hpa(0x1234), 8);
-    EXPECT_EQ(seen.first, Hpa(0x1234));
-    EXPECT_EQ(seen.bytes, 8u);
+    for (const Seen& seen : {one, other}) {
+        EXPECT_EQ(seen.first, Hpa(0x1234));
+        EXPECT_EQ(seen.bytes, 8u);
+    }
+    memory.remove_write_listener(&one);
+    memory.note_write(Hpa(0x2000), 4);
+    EXPECT_EQ(one.bytes, 8u);
+    EXPECT_EQ(other.bytes, 4u);
 }
 
 TEST(HostMemory, MovesWithItsContents) {

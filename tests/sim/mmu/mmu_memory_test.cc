@@ -50,7 +50,7 @@ TEST(MmuMemory, WriteThatFaultsOnItsSecondPageMovesNothing) {
 TEST(MmuMemory, WritesAreToldToTheListenerByHostAddress) {
     Guest guest;
     std::vector<std::pair<uint64_t, uint64_t>> seen;
-    guest.memory.set_write_listener(
+    guest.memory.add_write_listener(
         [](void* context, Hpa first, uint64_t bytes) {
             if (first.value() >= 0x20'0000)  // not the accessed and dirty bits
                 static_cast<decltype(seen)*>(context)->emplace_back(first.value(), bytes);

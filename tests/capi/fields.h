@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ * Encodings that the tests use. SDM Vol. 3D "Field Encoding in VMCS" (Appendix B). */
+#pragma once
+
+enum {
+    VPID = 0x0000,
+    GUEST_ES_SELECTOR = 0x0800, /* then CS SS DS FS GS LDTR TR, 2 apart */
+    HOST_ES_SELECTOR = 0x0c00,  /* then CS SS DS FS GS TR, 2 apart */
+    HOST_TR_SELECTOR = 0x0c0c,
+    EPT_POINTER = 0x201a,
+    VMCS_LINK_POINTER = 0x2800,
+    GUEST_IA32_EFER = 0x2806,
+    HOST_IA32_EFER = 0x2c02,
+    PIN_CONTROLS = 0x4000,
+    PRIMARY_CONTROLS = 0x4002,
+    EXIT_CONTROLS = 0x400c,
+    ENTRY_CONTROLS = 0x4012,
+    ENTRY_INTERRUPTION_INFORMATION = 0x4016,
+    SECONDARY_CONTROLS = 0x401e,
+    VM_INSTRUCTION_ERROR = 0x4400,
+    EXIT_REASON = 0x4402,
+    EXIT_INSTRUCTION_LENGTH = 0x440c,
+    GUEST_ES_LIMIT = 0x4800, /* then CS SS DS FS GS LDTR TR GDTR IDTR, 2 apart */
+    GUEST_IDTR_LIMIT = 0x4812,
+    GUEST_ES_RIGHTS = 0x4814, /* then CS SS DS FS GS LDTR TR, 2 apart */
+    EXIT_QUALIFICATION = 0x6400,
+    GUEST_CR0 = 0x6800,
+    GUEST_CR4 = 0x6804,
+    GUEST_DR7 = 0x681a,
+    GUEST_RSP = 0x681c,
+    GUEST_RIP = 0x681e,
+    GUEST_RFLAGS = 0x6820,
+    HOST_CR0 = 0x6c00,
+    HOST_CR3 = 0x6c02,
+    HOST_CR4 = 0x6c04,
+    HOST_FS_BASE = 0x6c06,
+    HOST_GS_BASE = 0x6c08,
+    HOST_TR_BASE = 0x6c0a,
+    HOST_GDTR_BASE = 0x6c0c,
+    HOST_IDTR_BASE = 0x6c0e,
+    HOST_RSP = 0x6c14,
+    HOST_RIP = 0x6c16
+};
+
+/* SDM Vol. 3D "VMX Basic Exit Reasons" (Appendix C). */
+enum {
+    EXIT_EXCEPTION_OR_NMI = 0,
+    EXIT_EXTERNAL_INTERRUPT = 1,
+    EXIT_INIT_SIGNAL = 3,
+    EXIT_CPUID = 10,
+    EXIT_HLT = 12,
+    EXIT_VMCALL = 18,
+    EXIT_IO = 30,
+    EXIT_ENTRY_FAILURE_GUEST_STATE = 33,
+    EXIT_EPT_VIOLATION = 48
+};
