@@ -36,6 +36,28 @@ if(NOT said MATCHES "called and halted")
   message(FATAL_ERROR "the consumer printed '${said}'")
 endif()
 
+# In C: by the package, and by pkg-config with a compiler alone.
+set(c_source ${CMAKE_CURRENT_LIST_DIR}/c_consumer)
+run(${CMAKE_COMMAND} -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_C_COMPILER=${C_COMPILER} -D CMAKE_C_FLAGS=${C_FLAGS}
+  ${installed} ${no_packages} -S ${c_source} -B ${SCRATCH}/c_build)
+run(${CMAKE_COMMAND} --build ${SCRATCH}/c_build)
+run(${SCRATCH}/c_build/c_consumer)
+if(NOT said MATCHES "in VMX operation and out")
+  message(FATAL_ERROR "the consumer in C printed '${said}'")
+endif()
+find_program(PKG_CONFIG pkg-config)
+if(PKG_CONFIG)
+  file(GLOB_RECURSE pc ${SCRATCH}/prefix/*/vtless.pc)
+  run(${PKG_CONFIG} --cflags --libs ${pc})
+  separate_arguments(flags UNIX_COMMAND "${said}")
+  list(FILTER flags INCLUDE REGEX "^-L")
+  string(REGEX REPLACE "^-L" "" libraries "${flags}")
+  separate_arguments(flags UNIX_COMMAND "${said}")
+  separate_arguments(c_flags UNIX_COMMAND "${C_FLAGS}")
+  run(${C_COMPILER} ${c_flags} -o ${SCRATCH}/by_pkg_config ${c_source}/c_consumer.c ${flags} -Wl,-rpath,${libraries})
+  run(${SCRATCH}/by_pkg_config)
+endif()
+
 # Each component brings what it stands on, where that is to be had.
 project_using(everything "${COMPONENTS}")
 run(${configure} "-DCMAKE_PREFIX_PATH=${SCRATCH}/prefix\;${DEPS_PREFIX}"
