@@ -3,8 +3,15 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(VTLESS_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/vtless)
-# The installed command finds the Unicorn it was linked with, wherever that is.
-set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+# What is installed finds the Unicorn it was linked with, wherever that is: in .deps too, which CMake would leave out
+# of the link path as a part of the source tree.
+foreach(library ${Unicorn_LIBRARY} ${Capstone_LIBRARY})
+  get_filename_component(directory ${library} DIRECTORY)
+  if(NOT directory IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+    list(APPEND CMAKE_INSTALL_RPATH ${directory})
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES CMAKE_INSTALL_RPATH)
 
 function(vtless_install_library name)
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})

@@ -36,6 +36,8 @@ if(NOT said MATCHES "called and halted")
   message(FATAL_ERROR "the consumer printed '${said}'")
 endif()
 
+run(${SCRATCH}/prefix/bin/vtless --version)
+
 # In C: by the package, and by pkg-config with a compiler alone.
 set(c_source ${CMAKE_CURRENT_LIST_DIR}/c_consumer)
 run(${CMAKE_COMMAND} -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_C_COMPILER=${C_COMPILER} -D CMAKE_C_FLAGS=${C_FLAGS}
