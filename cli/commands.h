@@ -17,6 +17,7 @@ inline constexpr int kGuestFailed = 3;
 using Command = std::function<int()>;
 
 Command add_run_command(CLI::App& app);
+Command add_machine_command(CLI::App& app);
 Command add_trace_diff_command(CLI::App& trace);
 Command add_vmcs_explain_command(CLI::App& app);
 Command add_vmcs_checks_command(CLI::App& app);

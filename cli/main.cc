@@ -19,6 +19,8 @@ Examples:
       boot Linux through the 64-bit boot protocol; its console is on standard output
   vtless run --flat guest.bin --load 0x8000 --entry 0x8000 --max-exits 1000
       run a small real-mode program
+  vtless machine hypervisor.rom --cpu haswell
+      boot a hypervisor of your own from the reset vector; its VMX instructions run on the simulated processor
   vtless run --bios bios.bin --trace a.txt && vtless trace diff a.txt b.txt
       record every exit; find the first one in which two runs differ
   vtless vmcs explain dmesg.txt
@@ -80,6 +82,8 @@ int run(int argc, char** argv) {
     std::map<const CLI::App*, vtless::cli::Command> commands;
     auto* run_app = app.add_subcommand("run", "Run a guest: firmware, a Linux kernel or a flat binary");
     commands[run_app] = vtless::cli::add_run_command(*run_app);
+    auto* machine = app.add_subcommand("machine", "Boot an image that is itself a hypervisor");
+    commands[machine] = vtless::cli::add_machine_command(*machine);
     auto* trace = app.add_subcommand("trace", "Work with traces that `vtless run --trace` has written");
     trace->require_subcommand(1);
     auto* diff = trace->add_subcommand("diff", "Show the first exit in which two traces differ");

@@ -189,6 +189,8 @@ void CpuState::sync_mode() {
     if (cr4() & x86::cr4::SMAP) flags |= kSmap;
     if (ia32e()) flags |= kLongMode;
     if (code64()) {
+        // The translator adds it in every mode. SDM Vol. 3A "Segment Registers" (3.4.4).
+        if (segment_base(SegmentRegister::CS) != 0) set_segment_base(SegmentRegister::CS, 0);
         flags |= kCode32 | kStack32 | kCode64;
     } else {
         const bool code_is_32 = code32();

@@ -169,6 +169,11 @@ A low32(const C&, F) { return bits(0, bit_range(63, 32)); }
 A pat(const C&, F) { return form(A::Form::Pat); }
 A efer_reserved(const C&, F) { return bits(0, ~x86::efer::kDefined); }
 A any_canonical(const C& c, F) { return canonical(c); }
+A equal_upper_bits(const C& c, F) {
+    A allowed = canonical(c);
+    allowed.linear_bits += 1;
+    return allowed;
+}
 A active(const C&, F) { return exactly(0); }
 A in_memory(const C&, F) { return form(A::Form::NotByValue); }
 A host_selector(const C&, F) { return bits(0, 7); }
@@ -290,7 +295,7 @@ constexpr Row kRows[] = {
      [](const C& c, F field) { return flag(x86::efer::LME, (c.get(field) & x86::efer::LMA) != 0); }},
 
     {"guest.rip.width", low32},
-    {"guest.rip.canonical", any_canonical},
+    {"guest.rip.canonical", equal_upper_bits},
     {"guest.rflags.reserved", [](const C&, F) { return bits(x86::rflags::kFixed1, x86::rflags::kReserved); }},
     {"guest.rflags.vm", [](const C&, F) { return bits(0, x86::rflags::VM); }},
     {"guest.rflags.if", [](const C&, F) { return bits(x86::rflags::IF, 0); }},

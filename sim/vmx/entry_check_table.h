@@ -252,7 +252,8 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
     {"guest.idtr.limit", sdm::kGuestTables, "Bits 31:16 of the limit of IDTR must be 0."},
 
     {"guest.rip.width", sdm::kGuestRip, "Outside 64-bit mode bits 63:32 of RIP must be 0."},
-    {"guest.rip.canonical", sdm::kGuestRip, "In 64-bit mode RIP must be a canonical address."},
+    {"guest.rip.canonical", sdm::kGuestRip,
+     "In 64-bit mode the bits of RIP above the linear-address width must be identical."},
     {"guest.rflags.reserved", sdm::kGuestRip,
      "Bits 63:22, 15, 5 and 3 of RFLAGS must be 0, and bit 1 must be 1."},
     {"guest.rflags.vm", sdm::kGuestRip, "RFLAGS.VM must be 0 in IA-32e mode and in real mode."},

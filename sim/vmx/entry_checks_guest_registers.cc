@@ -76,6 +76,7 @@ bool check_guest_tables(EntryChecker& c) {
            c.require((c.get(F::GUEST_IDTR_LIMIT) >> 16) == 0, "guest.idtr.limit", F::GUEST_IDTR_LIMIT);
 }
 
+// Not that RIP is canonical: bit 47 may differ from those above it, and the first fetch is #GP then.
 bool check_guest_rip(EntryChecker& c) {
     const x86::AccessRights cs{c.get32(F::GUEST_CS_ACCESS_RIGHTS)};
     const bool code64 = c.ia32e_guest() && cs.long_mode();
@@ -85,7 +86,7 @@ bool check_guest_rip(EntryChecker& c) {
     const bool injects_interrupt = info.valid() && info.type() == x86::EventType::EXTERNAL_INTERRUPT;
     const bool protected_mode = (c.get(F::GUEST_CR0) & x86::cr0::PE) != 0;
     return c.require(code64 || (rip >> 32) == 0, "guest.rip.width", F::GUEST_RIP) &&
-           c.require(!code64 || is_canonical(rip, c.capabilities.linear_bits), "guest.rip.canonical",
+           c.require(!code64 || is_canonical(rip, c.capabilities.linear_bits + 1), "guest.rip.canonical",
                      F::GUEST_RIP) &&
            c.require((rflags & x86::rflags::kReserved) == 0 && (rflags & x86::rflags::kFixed1) != 0,
                      "guest.rflags.reserved", F::GUEST_RFLAGS) &&

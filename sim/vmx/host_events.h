@@ -33,6 +33,14 @@ class HostEvents {
         timer_vector_ = vector;
     }
     uint64_t timer() const { return timer_; }
+    // One shot: request_exit() when the engine's cycles reach this. It wakes nobody from HLT.
+    void request_exit_at(uint64_t cycles) { request_at_ = cycles; }
+    uint64_t request_at() const { return request_at_; }
+    void advance_request_to(uint64_t cycles) {
+        if (cycles < request_at_) return;
+        request_at_ = kNever;
+        request_exit();
+    }
 
     // Raises what is due at this time.
     void advance_to(uint64_t tsc) {
@@ -70,6 +78,7 @@ class HostEvents {
     bool any_pending_ = false;
     bool nmi_pending_ = false;
     uint64_t timer_ = kNever;
+    uint64_t request_at_ = kNever;
     uint8_t timer_vector_ = 0;
     bool stalled_ = false;
     std::atomic<bool> exit_requested_ = false;

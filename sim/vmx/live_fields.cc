@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "isa/x86/control_regs.h"
 #include "isa/x86/rflags.h"
 
 namespace vtless::sim {
@@ -74,6 +75,14 @@ constexpr LiveFieldRule kTableLimit = {[](const CpuState& cpu) -> uint64_t { ret
                                            (cpu.*Set)(table);
                                        }};
 
+// VM entry never modifies ET, NW and CD, whatever the field says: they stay as the processor has them.
+// SDM Vol. 3C "Loading Guest Control Registers, Debug Registers, and MSRs" (27.3.2.1).
+constexpr LiveFieldRule kCr0 = {[](const CpuState& cpu) { return cpu.cr0(); },
+                                [](CpuState& cpu, uint64_t value) {
+                                    constexpr uint64_t kKept = x86::cr0::NW | x86::cr0::CD;
+                                    cpu.set_cr0((value & ~kKept) | (cpu.cr0() & kKept) | x86::cr0::ET);
+                                }};
+
 constexpr LiveFieldRule kRsp = {[](const CpuState& cpu) { return cpu.gpr(x86::Gpr::RSP); },
                                 [](CpuState& cpu, uint64_t value) { cpu.set_gpr(x86::Gpr::RSP, value); }};
 
@@ -97,7 +106,7 @@ constexpr std::array<LiveFieldRule, kLiveFields - 1> kRules = {
     kTableLimit<&C::gdtr, &C::set_gdtr>,
     kTableBase<&C::idtr, &C::set_idtr>,
     kTableLimit<&C::idtr, &C::set_idtr>,
-    kRegister<&C::cr0, &C::set_cr0>,
+    kCr0,
     kRegister<&C::cr3, &C::set_cr3>,
     kRegister<&C::cr4, &C::set_cr4>,
     kRegister<&C::efer, &C::set_efer>,

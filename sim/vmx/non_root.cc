@@ -63,8 +63,8 @@ void NonRoot::prepare_run() {
          rdtsc_stops || !vmcs_->secondary().has(x86::SecondaryControls::ENABLE_RDTSCP)});
     engine().set_tsc_offset(guest_tsc() - engine().cycles());
     const uint64_t deadline = next_deadline();
-    engine().set_deadline(deadline == HostEvents::kNever ? Engine::kNever
-                                                         : deadline - parts_.root.tsc_offset);
+    const uint64_t cycles = deadline == HostEvents::kNever ? Engine::kNever : deadline - parts_.root.tsc_offset;
+    engine().set_deadline(std::min(cycles, parts_.events.request_at()));
 }
 
 uint64_t NonRoot::next_deadline() const {
@@ -83,6 +83,8 @@ Next NonRoot::dispatch(const Stop& stop) {
         case Stop::Kind::Instruction:
             return on_instruction(stop.instruction);
         case Stop::Kind::Deadline:
+            parts_.events.advance_request_to(engine().cycles());
+            [[fallthrough]];
         case Stop::Kind::BlockBoundary:
         case Stop::Kind::SingleStep:
         case Stop::Kind::Requested:

@@ -49,6 +49,8 @@ class NonRoot {
 
     // From a VM entry that has loaded the guest until a VM exit: injects the event, if any, and runs.
     const ExitRecord& run(const Vmcs& vmcs);
+    // The instruction has been carried out by the caller: RIP moves on, a shadow ends, TF traps.
+    void complete(const StoppedInstruction& instruction);
 
   private:
     friend struct InstructionRule;
@@ -102,7 +104,6 @@ class NonRoot {
     // non_root_instructions.cc
     Next on_instruction(const StoppedInstruction& instruction);
     uint64_t next_rip(unsigned length) const;
-    void complete(const StoppedInstruction& instruction);
     void end_iteration();
     void retire();
     Next finish(const StoppedInstruction& instruction, const CpuResult& result);

@@ -214,7 +214,6 @@ uint64_t NonRoot::next_rip(unsigned length) const {
     return ((rip ^ (rip + length)) >> 16) == 0 ? rip + length : cpu().next_rip(length);
 }
 
-// The instruction has been carried out here: RIP moves on, a shadow ends, TF traps.
 void NonRoot::complete(const StoppedInstruction& instruction) {
     engine().set_rip(next_rip(instruction.length));
     end_iteration();

@@ -27,6 +27,8 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/non_root_io.cc
   vmx/non_root_msrs.cc
   vmx/non_root_registers.cc
+  vmx/root_code.cc
+  vmx/root_code_vmx.cc
   vmx/vm_entry.cc
   vmx/vm_exit.cc
   vmx/vmcs_layout.cc

@@ -85,7 +85,7 @@ bool VmxProcessor::is_rip_fine(const Vmcs& vmcs) const {
     if ((vmcs.dirty & ~(live_bit(LiveField::RIP) | live_bit(LiveField::RSP))) != 0) return false;
     const uint64_t rip = vmcs.get(F::GUEST_RIP);
     if ((rip >> 32) == 0) return true;
-    return (engine_->rip() >> 32) != 0 && is_canonical(rip, capabilities_.linear_bits);
+    return (engine_->rip() >> 32) != 0 && is_canonical(rip, capabilities_.linear_bits + 1);
 }
 
 std::optional<VmInstructionError> VmxProcessor::check_controls_and_host(EntryChecker& checker,

@@ -35,7 +35,7 @@ bool VmxOperation::valid_region(Hpa region) const {
            memory_->contains(region, HostMemory::kFrameSize);
 }
 
-VmxStatus VmxOperation::vmxon(Hpa region) {
+VmxStatus VmxOperation::check_vmxon() {
     if (!mode_allows_vmx(*root_) || (root_->cr4 & x86::cr4::VMXE) == 0) return VmxStatus::fault(Vector::UD);
     if (on_) return fail(VmInstructionError::VMXON_IN_VMX_ROOT);
     constexpr uint64_t kNeeded = x86::feature_control::LOCK | x86::feature_control::VMX_OUTSIDE_SMX;
@@ -43,6 +43,11 @@ VmxStatus VmxOperation::vmxon(Hpa region) {
         (feature_control_ & kNeeded) != kNeeded) {
         return VmxStatus::fault(Vector::GP);
     }
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::vmxon(Hpa region) {
+    if (const VmxStatus status = check_vmxon(); !status.ok()) return status;
     if (!valid_region(region) || store_.header(region) != capabilities_->basic.revision())
         return VmxStatus::fail_invalid();
     on_ = true;

@@ -35,6 +35,8 @@ class VmxOperation {
     Vmcs* current() const { return current_; }
 
     x86::VmxStatus vmxon(Hpa region);
+    // The part of it that does not depend on the operand.
+    x86::VmxStatus check_vmxon();
     x86::VmxStatus vmxoff();
     x86::VmxStatus vmclear(Hpa region);
     x86::VmxStatus vmptrld(Hpa region);

@@ -51,6 +51,7 @@ VmxProcessor::VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<
       non_root_({*engine_, *mmu_, *memory_, root_, msrs_, events_, guest_, capabilities_}),
       gprs_(*engine_) {
     root_.cr4 &= capabilities_.cr4_fixed1;
+    engine_->edit_state().set_cr0(root_.cr0);
     operation_.set_feature_control(capability::kFeatureControl);
     operation_.on_save_live_state(
         [](void* guest, Vmcs& vmcs) { static_cast<GuestState*>(guest)->release(vmcs); }, &guest_);

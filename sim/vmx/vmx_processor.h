@@ -149,6 +149,8 @@ class VmxProcessor {
     Mmu& mmu() { return *mmu_; }
 
   private:
+    friend class RootCode;
+
     VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<Mmu> mmu,
                  std::unique_ptr<Engine> engine);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Small ports with one purpose each: the debug console (0x402), the debug exit (0xf4), the reset control
-// register (0xcf9) and the POST code and delay port (0x80).
+// Small ports with one purpose each: the debug console (0x402), the debug exit (0xf4), the power-off port
+// (0x8900), the reset control register (0xcf9) and the POST code and delay port (0x80).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "vmm/character_output.h"
 #include "vmm/device.h"
@@ -38,6 +40,25 @@ class DebugExit final : public PortDevice {
 
   private:
     PowerControl& power_;
+};
+
+// Bochs' way to be switched off: the characters of "Shutdown", one by one.
+class ShutdownPort final : public PortDevice {
+  public:
+    explicit ShutdownPort(PowerControl& power) : power_(power) {}
+    void attach(PortBus& bus) { bus.attach({0x8900, 1}, *this); }
+    uint32_t read_port(uint16_t, AccessWidth) override { return 0; }
+    void write_port(uint16_t, AccessWidth, uint32_t value) override {
+        constexpr std::string_view kWord = "Shutdown";
+        matched_ = static_cast<char>(value) == kWord[matched_] ? matched_ + 1 : 0;
+        if (matched_ < kWord.size()) return;
+        matched_ = 0;
+        power_.request({PowerRequest::Kind::PowerOff, "port 0x8900", 0});
+    }
+
+  private:
+    PowerControl& power_;
+    size_t matched_ = 0;
 };
 
 // PIIX3 reset control: bit 2 going from 0 to 1 resets the processor.

@@ -203,7 +203,7 @@ std::vector<BrokenVmcs> broken_guest_registers() {
         {"guest.idtr.base", {{F::GUEST_IDTR_BASE, kNonCanonical}}},
         {"guest.gdtr.limit", {{F::GUEST_GDTR_LIMIT, 0x10000}}},
         {"guest.idtr.limit", {{F::GUEST_IDTR_LIMIT, 0x10000}}},
-        {"guest.rip.canonical", {{F::GUEST_RIP, kNonCanonical}}},
+        {"guest.rip.canonical", {{F::GUEST_RIP, uint64_t{1} << 48}}},
         {"guest.rip.width", {{F::GUEST_CS_ACCESS_RIGHTS, 0xc09b}, {F::GUEST_RIP, uint64_t{1} << 32}}},
         {"guest.rflags.reserved", {{F::GUEST_RFLAGS, 0}}},
         {"guest.rflags.reserved", {{F::GUEST_RFLAGS, 2 | 1u << 15}}},

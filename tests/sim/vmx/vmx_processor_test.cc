@@ -149,9 +149,14 @@ TEST_F(VmxProcessorTest, AFieldBrokenBetweenExitsIsFound) {
     ASSERT_EQ(run(), Reason::ENTRY_FAILURE_GUEST_STATE);
     EXPECT_STREQ(hw->last_entry_failure()->id(), "guest.cs.l_and_d");
     write(F::GUEST_CS_ACCESS_RIGHTS, 0xa09b);
-    write(F::GUEST_RIP, uint64_t{1} << 47);
+    write(F::GUEST_RIP, uint64_t{1} << 48);
     ASSERT_EQ(run(), Reason::ENTRY_FAILURE_GUEST_STATE);
     EXPECT_STREQ(hw->last_entry_failure()->id(), "guest.rip.canonical");
+    // SDM Vol. 3C 27.3.1.4: bits 63:48 must be identical, and bit 47 is not among them.
+    write(F::EXCEPTION_BITMAP, 1u << 13);
+    write(F::GUEST_RIP, uint64_t{1} << 47);
+    EXPECT_EQ(run(), Reason::EXCEPTION_OR_NMI);
+    EXPECT_EQ(read(F::GUEST_RIP), uint64_t{1} << 47);
 }
 
 TEST_F(VmxProcessorTest, MsrLoadFailureIsExit34WithTheEntryNumber) {

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include "probe.h"
+
+namespace probe {
+
+void put(char character) { asm volatile("outb %0, $0xe9" : : "a"(character)); }
+
+void put(const char* text) {
+    for (; *text != 0; ++text) put(*text);
+}
+
+void put_hex(uint64_t value) {
+    unsigned shift = 60;
+    while (shift != 0 && (value >> shift) == 0) shift -= 4;
+    for (;; shift -= 4) {
+        put("0123456789abcdef"[value >> shift & 15]);
+        if (shift == 0) return;
+    }
+}
+
+// The power-off port that Bochs has, and what ends vtless machine.
+void shut_down() {
+    for (const char* at = "Shutdown"; *at != 0; ++at) {
+        asm volatile("outb %0, %1" : : "a"(*at), "d"(uint16_t{0x8900}));
+    }
+    for (;;) asm volatile("hlt");
+}
+
+void key(const char* group, uint64_t a, uint64_t b) {
+    put(group);
+    put(' ');
+    put_hex(a);
+    put(' ');
+    put_hex(b);
+    put('|');
+}
+
+void key(const char* group, uint64_t a, uint64_t b, uint64_t c) {
+    put(group);
+    put(' ');
+    put_hex(a);
+    put(' ');
+    put_hex(b);
+    put(' ');
+    put_hex(c);
+    put('|');
+}
+
+}  // namespace probe

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Runs the probe's ROM, in Bochs and here.
+#pragma once
+
+#include <string>
+
+namespace vtless::probe {
+
+// Why Bochs cannot be asked on this machine; empty if it can.
+std::string why_no_bochs();
+
+// What each printed. Files of their own are kept in the folder `scratch`, which is there.
+std::string run_in_bochs(const std::string& rom, const std::string& scratch);
+// profile: as `vtless machine --cpu` takes it, or empty.
+std::string run_here(const std::string& rom, const std::string& profile, const std::string& scratch);
+
+}  // namespace vtless::probe

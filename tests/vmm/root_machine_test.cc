@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "vmm/root_machine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "tests/vmm/temporary_file.h"
+
+namespace vtless::vmm {
+namespace {
+
+using testing::HasSubstr;
+using namespace std::string_literals;
+using namespace std::string_view_literals;
+
+// A ROM of 16 KiB: the code is at F000:C000, and the reset vector jumps to it.
+std::string rom(std::string_view code) {
+    std::string bytes(16 * 1024, '\0');
+    bytes.replace(0, code.size(), code);
+    bytes.replace(bytes.size() - 16, 3, std::string("\xe9\x0d\xc0", 3));  // jmp: FFF3 + C00D = C000
+    return bytes;
+}
+
+struct Run {
+    RootMachineResult result;
+    std::string error;
+    std::string printed;
+};
+
+Run run(std::string_view code, uint64_t max_cycles = 1'000'000) {
+    const TemporaryFile image(rom(code));
+    const TemporaryFile output;
+    RootMachineConfig config;
+    config.image = image.path();
+    config.memory = RootMachineConfig::kMinimumMemory;
+    config.max_cycles = max_cycles;
+    config.debug_console = output.path();
+    auto result = run_root_machine(config);
+    if (!result) return {{}, result.error().message, ""};
+    return {*result, "", std::string(std::istreambuf_iterator<char>(std::ifstream(output.path()).rdbuf()), {})};
+}
+
+
+TEST(RootMachine, StartsAtTheResetVectorAndHalts) {
+    const Run halted = run("\xfa\xf4"sv);  // cli; hlt
+    EXPECT_FALSE(halted.result.failed) << halted.result.state;
+    EXPECT_THAT(halted.result.text, HasSubstr("the image halted"));
+}
+
+TEST(RootMachine, PrintsAndEndsThroughPorts) {
+    const Run done = run("\xb0H\xe6\xe9\xb0*\xe6\xf4\xf4"sv);  // out to e9 and f4
+    EXPECT_EQ(done.printed, "H");
+    ASSERT_TRUE(done.result.request);
+    EXPECT_EQ(done.result.request->kind, PowerRequest::Kind::DebugExit);
+    EXPECT_EQ(done.result.request->value, '*');
+}
+
+TEST(RootMachine, IsSwitchedOffAsBochsIs) {
+    std::string code = "\xba"s + std::string("\x00\x89", 2);  // mov dx, 8900h
+    for (const char c : "Shutdown"sv) code += std::string("\xb0") + c + "\xee";
+    const Run off = run(code);
+    ASSERT_TRUE(off.result.request);
+    EXPECT_EQ(off.result.request->kind, PowerRequest::Kind::PowerOff);
+}
+
+TEST(RootMachine, StopsAtItsLimit) {
+    const Run endless = run("\xeb\xfe"sv, 5000);
+    EXPECT_FALSE(endless.result.failed);
+    EXPECT_THAT(endless.result.text, HasSubstr("limit of cycles"));
+    EXPECT_GE(endless.result.cycles, 5000u);
+    EXPECT_LT(endless.result.cycles, 6000u);
+}
+
+// Writing the time-stamp counter neither brings the limit nearer nor puts it off.
+TEST(RootMachine, LimitCountsCyclesNotTheTimeStampCounter) {
+    // mov ecx, 10h; mov edx, -1; wrmsr; cli; hlt
+    const Run ahead = run("\x66\xb9\x10\0\0\0\x66\xba\xff\xff\xff\xff\x0f\x30\xfa\xf4"sv);
+    EXPECT_THAT(ahead.result.text, HasSubstr("the image halted"));
+}
+
+TEST(RootMachine, SaysWhereNoMemoryIs) {
+    const Run store = run("\x2e\xa2\x34\x12"sv);  // mov cs:[1234h], al: in ROM or nowhere
+    EXPECT_TRUE(store.result.failed);
+    EXPECT_THAT(store.result.text, HasSubstr("where no memory is, or a store to ROM"));
+    EXPECT_THAT(store.result.state, HasSubstr("real mode"));
+}
+
+TEST(RootMachine, SaysWhatIsNotImplemented) {
+    const Run ins = run("\x6c"sv);
+    EXPECT_TRUE(ins.result.failed);
+    EXPECT_THAT(ins.result.text, HasSubstr("INS or OUTS"));
+}
+
+// lidt cs:[c010h], a table of no bytes; int3
+TEST(RootMachine, TripleFaults) {
+    std::string code("\x2e\x0f\x01\x1e\x10\xc0\xcc", 7);
+    const Run fault = run(code);
+    EXPECT_TRUE(fault.result.failed);
+    EXPECT_THAT(fault.result.text, HasSubstr("triple-faulted"));
+}
+
+TEST(RootMachine, RefusesWhatIsNoRom) {
+    RootMachineConfig config;
+    config.image = "/nonexistent";
+    EXPECT_FALSE(run_root_machine(config));
+    const TemporaryFile small("x");
+    config.image = small.path();
+    EXPECT_FALSE(run_root_machine(config));
+    const TemporaryFile good(rom("\xf4"sv));
+    config.image = good.path();
+    config.memory = 4096;
+    EXPECT_FALSE(run_root_machine(config));
+}
+
+}  // namespace
+}  // namespace vtless::vmm
