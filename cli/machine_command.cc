@@ -50,8 +50,7 @@ int run(const MachineOptions& options) {
     fmt::print(stderr, "vtless: {}; {} VM entries, {} cycles\n{}", result->text, result->entries,
                result->cycles, result->state);
     if (result->failed) return kGuestFailed;
-    const bool debug_exit =
-        result->request && result->request->kind == vmm::PowerRequest::Kind::DebugExit;
+    const bool debug_exit = result->request && result->request->kind == vmm::PowerRequest::Kind::DebugExit;
     return debug_exit ? (result->request->value << 1 | 1) & 0xff : kEndedAsAsked;
 }
 

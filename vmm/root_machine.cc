@@ -32,17 +32,14 @@ class PhysicalMemory {
     static Result<std::unique_ptr<PhysicalMemory>> create(uint64_t ram, const Image& rom) {
         const uint64_t tables = (uint64_t{1} << 20) + ram / 256;
         auto memory = sim::HostMemory::create(ram + rom.bytes.size() + tables);
-        if (!memory)
-            return fail("cannot reserve {} bytes of memory: {}", ram, std::strerror(memory.error()));
+        if (!memory) return fail("cannot reserve {} bytes of memory: {}", ram, std::strerror(memory.error()));
         std::unique_ptr<PhysicalMemory> all(new PhysicalMemory(std::move(*memory)));
         if (!all->map(ram, rom)) return fail("cannot map {} bytes of memory", ram);
         return all;
     }
 
     sim::HostMemory& memory() { return memory_; }
-    uint64_t eptp() const {
-        return x86::Eptp::make(map_->root().value()).raw;
-    }
+    uint64_t eptp() const { return x86::Eptp::make(map_->root().value()).raw; }
 
   private:
     explicit PhysicalMemory(sim::HostMemory&& memory) : memory_(std::move(memory)) {}
@@ -58,7 +55,8 @@ class PhysicalMemory {
         Hpa upper_rom;
         if (!memory_.allocate_frames(ram / kFrame - 1, kFrame, first) || first != Hpa(kFrame)) return false;
         if (rest != 0 && !memory_.allocate_frames(rest / kFrame, kFrame, upper_rom)) return false;
-        std::copy(image.bytes.begin(), image.bytes.end() - static_cast<ptrdiff_t>(low), memory_.map(upper_rom));
+        std::copy(image.bytes.begin(), image.bytes.end() - static_cast<ptrdiff_t>(low),
+                  memory_.map(upper_rom));
         std::copy(image.bytes.end() - static_cast<ptrdiff_t>(low), image.bytes.end(), memory_.map(low_rom));
         auto table = EptTable<sim::HostMemory>::create(memory_);
         if (!table) return false;

@@ -17,7 +17,7 @@ struct RootMachineConfig {
     static constexpr uint64_t kMinimumMemory = uint64_t{2} << 20;
     static constexpr uint64_t kMaximumMemory = uint64_t{3} << 30;
 
-    std::string image;                    // as firmware: ends at 4 GiB, and at 1 MiB for real mode
+    std::string image;                     // as firmware: ends at 4 GiB, and at 1 MiB for real mode
     uint64_t memory = uint64_t{16} << 20;  // bytes, a multiple of 4 KiB
     uint64_t max_cycles = ~uint64_t{0};
     std::string debug_console = "-";  // ports 0xe9 and 0x402

@@ -35,10 +35,10 @@ struct EngineConfig {
 // Stops that can be done without: running the instruction natively is right then, and cheaper.
 struct OptionalStops {
     bool pause = false;
-    bool descriptor_tables = false;  // LGDT LIDT LLDT LTR SGDT SIDT SLDT STR
+    bool descriptor_tables = false;  // LGDT LIDT LLDT SGDT SIDT SLDT STR
     bool iret = false;
-    bool rdtsc = true;  // off: RDTSC gives cycles() + the offset of set_tsc_offset, whatever CR4.TSD says
-    bool rdtscp = true;
+    bool rdtsc = true;   // off: RDTSC gives cycles() + the offset of set_tsc_offset, whatever CR4.TSD says
+    bool rdtscp = true;  // on: RDTSC stops as well
 
     friend constexpr bool operator==(const OptionalStops&, const OptionalStops&) = default;
 };

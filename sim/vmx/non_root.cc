@@ -63,7 +63,8 @@ void NonRoot::prepare_run() {
          rdtsc_stops || !vmcs_->secondary().has(x86::SecondaryControls::ENABLE_RDTSCP)});
     engine().set_tsc_offset(guest_tsc() - engine().cycles());
     const uint64_t deadline = next_deadline();
-    const uint64_t cycles = deadline == HostEvents::kNever ? Engine::kNever : deadline - parts_.root.tsc_offset;
+    const uint64_t cycles =
+        deadline == HostEvents::kNever ? Engine::kNever : deadline - parts_.root.tsc_offset;
     engine().set_deadline(std::min(cycles, parts_.events.request_at()));
 }
 

@@ -44,7 +44,11 @@ Next NonRoot::wrmsr(const StoppedInstruction& instruction) {
     if (static_cast<Msr>(msr) == Msr::IA32_EFER)
         return finish_moved(instruction, write_efer(engine().edit_state(), parts_.mmu, value,
                                                     parts_.capabilities.guest_features));
+    const uint64_t before = parts_.root.tsc_offset;
     if (!parts_.msrs.write(static_cast<Msr>(msr), World::Guest, value)) return raise_gp();
+    // The preemption timer counts the time-stamp counter's increments: what is written is none. 26.5.1.
+    if (state_.preemption_deadline != HostEvents::kNever)
+        state_.preemption_deadline += parts_.root.tsc_offset - before;
     complete(instruction);
     return Next::Run;
 }

@@ -36,8 +36,7 @@ RootCode::RootCode(VmxProcessor& processor, std::optional<uint64_t> memory_map)
     using P = x86::PrimaryControls;
     controls_.set(F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
                   P::UNCONDITIONAL_IO_EXITING | P::ACTIVATE_SECONDARY_CONTROLS);
-    controls_.set(F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
-                  x86::SecondaryControls::ENABLE_RDTSCP);
+    controls_.set(F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, x86::SecondaryControls::ENABLE_RDTSCP);
     processor_.gprs_.enter(gprs_);
     processor_.operation_.set_feature_control(0);
     reset();
@@ -266,8 +265,8 @@ RootCode::Next RootCode::port_access(const Raw& instruction) {
         return unsupported("INS or OUTS");
     stop_.in = instruction.id == Instruction::IN;
     stop_.bytes = instruction.operand_size;
-    stop_.port = instruction.has_immediate ? instruction.number
-                                           : static_cast<uint16_t>(engine().gpr(Gpr::RDX));
+    stop_.port =
+        instruction.has_immediate ? instruction.number : static_cast<uint16_t>(engine().gpr(Gpr::RDX));
     stop_.value = static_cast<uint32_t>(low_bytes(engine().gpr(Gpr::RAX), stop_.bytes));
     return stop(Kind::PortAccess);
 }
@@ -275,7 +274,8 @@ RootCode::Next RootCode::port_access(const Raw& instruction) {
 void RootCode::finish_port_access(uint32_t value) {
     const Raw instruction = engine().instruction();
     if (stop_.in) {
-        const uint64_t kept = stop_.bytes == 4 ? 0 : engine().gpr(Gpr::RAX) & ~bit_range(stop_.bytes * 8 - 1, 0);
+        const uint64_t kept =
+            stop_.bytes == 4 ? 0 : engine().gpr(Gpr::RAX) & ~bit_range(stop_.bytes * 8 - 1, 0);
         engine().set_gpr(Gpr::RAX, kept | low_bytes(value, stop_.bytes));
     }
     complete(instruction);

@@ -102,8 +102,8 @@ RootCode::Next RootCode::vmptrst(const Raw& instruction) {
     if (const VmxStatus status = processor_.vmptrst(region); !status.ok())
         return conclude(instruction, status);
     const uint64_t value = region.value();
-    const CpuResult stored = write_memory(engine().state(), *processor_.mmu_, instruction,
-                                          std::as_bytes(std::span(&value, 1)));
+    const CpuResult stored =
+        write_memory(engine().state(), *processor_.mmu_, instruction, std::as_bytes(std::span(&value, 1)));
     return stored.done() ? conclude(instruction, VmxStatus::succeed()) : finish(instruction, stored);
 }
 
@@ -111,9 +111,8 @@ RootCode::Next RootCode::vmread(const Raw& instruction) {
     const uint64_t encoding = low_bytes(engine().gpr(instruction.gpr2), word_bytes());
     const bool wide = (encoding >> 32) != 0;
     uint64_t value = 0;
-    const VmxStatus status =
-        wide ? processor_.operation_.fail(VmInstructionError::UNSUPPORTED_VMCS_COMPONENT)
-             : processor_.vmread(static_cast<x86::VmcsField>(encoding), value);
+    const VmxStatus status = wide ? processor_.operation_.fail(VmInstructionError::UNSUPPORTED_VMCS_COMPONENT)
+                                  : processor_.vmread(static_cast<x86::VmcsField>(encoding), value);
     if (!status.ok()) return conclude(instruction, status);
     if (!instruction.has_memory) {
         engine().set_gpr(instruction.gpr, low_bytes(value, word_bytes()));
@@ -156,8 +155,7 @@ RootCode::Next RootCode::invvpid(const Raw& instruction) {
         return conclude(instruction,
                         processor_.operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID));
     const auto type = static_cast<x86::InvvpidType>(low_bytes(engine().gpr(instruction.gpr2), word_bytes()));
-    return conclude(instruction,
-                    processor_.invvpid(type, {static_cast<uint16_t>(words[0]), Gva(words[1])}));
+    return conclude(instruction, processor_.invvpid(type, {static_cast<uint16_t>(words[0]), Gva(words[1])}));
 }
 
 // Afterwards the guest's registers are in its VMCS, and root operation's in the engine again; the general

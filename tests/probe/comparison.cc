@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -51,7 +52,8 @@ class Comparer {
         } else if (differs_by_capability(key)) {
             ++result_.capability;
         } else if (ours == nullptr || bochs == nullptr) {
-            result_.unexplained.push_back(key + (ours == nullptr ? "  ours has no such row" : "  Bochs has no such row"));
+            result_.unexplained.push_back(
+                key + (ours == nullptr ? "  ours has no such row" : "  Bochs has no such row"));
         } else {
             settle(key, parse_outcome(*ours), parse_outcome(*bochs));
         }
@@ -85,17 +87,18 @@ class Comparer {
                 !std::regex_match(b, entry.bochs))
                 continue;
             bool applies = entry.values.empty();
-            for (const std::string& name : entry.values) {
-                applies = applies || ours.get(name.c_str()) != bochs.get(name.c_str());
-                ours.values.erase(name);
-                bochs.values.erase(name);
+            for (const auto& [name, mask] : entry.values) {
+                applies = applies || ((ours.get(name) ^ bochs.get(name)) & mask) != 0;
+                ours.clear(name, mask);
+                bochs.clear(name, mask);
             }
             if (!applies) continue;
             used.push_back(&entry);
             if (entry.values.empty()) bochs = ours;
         }
         if (ours.text() != bochs.text()) {
-            result_.unexplained.push_back(fmt::format("{}\n   ours  {}\n   Bochs {}", key, ours.text(), bochs.text()));
+            result_.unexplained.push_back(
+                fmt::format("{}\n   ours  {}\n   Bochs {}", key, ours.text(), bochs.text()));
             return;
         }
         if (used.empty()) ++result_.same;  // but for what is undefined
@@ -119,11 +122,14 @@ std::vector<Disagreement> read_disagreements(const std::string& json) {
         const auto pattern = [&](const char* name) {
             return std::regex(item.value(name, std::string(".*")), std::regex::optimize);
         };
-        Disagreement entry{item.at("name"), item.at("right"), pattern("rows"), pattern("ours"), pattern("bochs"), {}, 0};
+        Disagreement entry{
+            item.at("name"), item.at("right"), pattern("rows"), pattern("ours"), pattern("bochs"), {}, 0};
         if (item.at("why").get<std::string>().empty()) throw std::runtime_error(entry.name + ": no reason");
         static const std::set<std::string> kVerdicts = {"ours", "bochs", "both", "capability"};
         if (kVerdicts.count(entry.verdict) == 0) throw std::runtime_error(entry.name + ": no such verdict");
-        for (const auto& name : item.value("values", nlohmann::json::array())) entry.values.insert(name);
+        const nlohmann::json values = item.value("values", nlohmann::json::object());
+        for (const auto& [name, mask] : values.items())
+            entry.values[name] = std::stoull(mask.get<std::string>(), nullptr, 16);
         entries.push_back(std::move(entry));
     }
     return entries;
@@ -134,9 +140,9 @@ Comparison compare(const Rows& ours, const Rows& bochs, std::vector<Disagreement
 }
 
 std::string report(const Comparison& comparison, const std::vector<Disagreement>& known) {
-    std::string text = fmt::format("{} rows: {} agree, {} about what only one of the two has, {} unexplained\n",
-                                   comparison.rows, comparison.same, comparison.capability,
-                                   comparison.unexplained.size());
+    std::string text =
+        fmt::format("{} rows: {} agree, {} about what only one of the two has, {} unexplained\n",
+                    comparison.rows, comparison.same, comparison.capability, comparison.unexplained.size());
     for (const Disagreement& entry : known)
         text += fmt::format("{:6}  {:<10}  {}\n", entry.used, entry.verdict, entry.name);
     return text;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Two processors' answers, row by row. A row in which they differ is explained by a capability that only one of
-// them has, or by an entry of the list of known disagreements; or it is an error.
+// Two processors' answers, row by row. A row in which they differ is explained by a capability that only one
+// of them has, or by an entry of the list of known disagreements; or it is an error.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <regex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -17,11 +17,12 @@ namespace vtless::probe {
 // Outcome::text() writes it.
 struct Disagreement {
     std::string name;
-    std::string verdict;            // who is right by the SDM: "ours", "bochs", "both", or "capability"
-    std::regex rows;                // keys
-    std::regex ours;                // any, if not given
+    std::string verdict;  // who is right by the SDM: "ours", "bochs", "both", or "capability"
+    std::regex rows;      // keys
+    std::regex ours;      // any, if not given
     std::regex bochs;
-    std::set<std::string> values;   // only these parts differ, and are settled; empty: all of the row is
+    // Only these bits of these parts are settled; if empty, all of the row is.
+    std::map<std::string, uint64_t> values;
     unsigned used = 0;
 };
 
@@ -31,9 +32,9 @@ std::vector<Disagreement> read_disagreements(const std::string& json);
 struct Comparison {
     unsigned rows = 0;
     unsigned same = 0;
-    unsigned capability = 0;                   // by rule: a field or control that one of the two lacks
-    std::map<std::string, unsigned> settled;   // by name of the disagreement
-    std::vector<std::string> unexplained;      // three lines each
+    unsigned capability = 0;                  // by rule: a field or control that one of the two lacks
+    std::map<std::string, unsigned> settled;  // by name of the disagreement
+    std::vector<std::string> unexplained;     // three lines each
 };
 
 Comparison compare(const Rows& ours, const Rows& bochs, std::vector<Disagreement>& known);

@@ -47,9 +47,11 @@ TEST(Probe, AgreesWithBochsOrDiffersForAReason) {
     std::cout << report(comparison, known);
     EXPECT_GE(comparison.rows, kAtLeast);
     EXPECT_GE(comparison.same, comparison.rows * 3 / 4);
-    for (const Disagreement& entry : known) EXPECT_GT(entry.used, 0u) << entry.name << " does not occur any more";
+    for (const Disagreement& entry : known)
+        EXPECT_GT(entry.used, 0u) << entry.name << " does not occur any more";
     std::ofstream(scratch("ours") + "/unexplained") << ::testing::PrintToString(comparison.unexplained);
-    for (size_t i = 0; i < comparison.unexplained.size() && i < 40; ++i) ADD_FAILURE() << comparison.unexplained[i];
+    for (size_t i = 0; i < comparison.unexplained.size() && i < 40; ++i)
+        ADD_FAILURE() << comparison.unexplained[i];
     EXPECT_TRUE(comparison.unexplained.empty()) << comparison.unexplained.size() << " rows";
 }
 

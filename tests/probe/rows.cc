@@ -22,16 +22,37 @@ using Reason = x86::ExitReason;
 // Exits that report the length of the instruction. SDM Vol. 3C "Information for VM Exits Due to Instruction
 // Execution" (28.2.5).
 bool has_length(Reason reason, const Outcome& outcome) {
-    static const std::set<Reason> kInstructions = {
-        Reason::CPUID,   Reason::HLT,      Reason::INVD,    Reason::INVLPG,
-        Reason::RDPMC,   Reason::RDTSC,    Reason::VMCALL,  Reason::VMCLEAR,
-        Reason::VMLAUNCH, Reason::VMPTRLD, Reason::VMPTRST, Reason::VMREAD,
-        Reason::VMRESUME, Reason::VMWRITE, Reason::VMXOFF,  Reason::VMXON,
-        Reason::CONTROL_REGISTER_ACCESS,   Reason::MOV_DR,  Reason::IO_INSTRUCTION,
-        Reason::RDMSR,   Reason::WRMSR,    Reason::MWAIT,   Reason::MONITOR,
-        Reason::PAUSE,   Reason::GDTR_IDTR_ACCESS, Reason::LDTR_TR_ACCESS,
-        Reason::INVEPT,  Reason::RDTSCP,   Reason::INVVPID, Reason::WBINVD,
-        Reason::XSETBV};
+    static const std::set<Reason> kInstructions = {Reason::CPUID,
+                                                   Reason::HLT,
+                                                   Reason::INVD,
+                                                   Reason::INVLPG,
+                                                   Reason::RDPMC,
+                                                   Reason::RDTSC,
+                                                   Reason::VMCALL,
+                                                   Reason::VMCLEAR,
+                                                   Reason::VMLAUNCH,
+                                                   Reason::VMPTRLD,
+                                                   Reason::VMPTRST,
+                                                   Reason::VMREAD,
+                                                   Reason::VMRESUME,
+                                                   Reason::VMWRITE,
+                                                   Reason::VMXOFF,
+                                                   Reason::VMXON,
+                                                   Reason::CONTROL_REGISTER_ACCESS,
+                                                   Reason::MOV_DR,
+                                                   Reason::IO_INSTRUCTION,
+                                                   Reason::RDMSR,
+                                                   Reason::WRMSR,
+                                                   Reason::MWAIT,
+                                                   Reason::MONITOR,
+                                                   Reason::PAUSE,
+                                                   Reason::GDTR_IDTR_ACCESS,
+                                                   Reason::LDTR_TR_ACCESS,
+                                                   Reason::INVEPT,
+                                                   Reason::RDTSCP,
+                                                   Reason::INVVPID,
+                                                   Reason::WBINVD,
+                                                   Reason::XSETBV};
     const auto software = [&](const char* name) {
         const EventInfo info{static_cast<uint32_t>(outcome.get(name))};
         return info.valid() && info.is_software();
@@ -40,7 +61,8 @@ bool has_length(Reason reason, const Outcome& outcome) {
            software("vi");
 }
 
-// The bits of the VM-exit instruction-information field that mean something. SDM Vol. 3C tables 28-8 to 28-15.
+// The bits of the VM-exit instruction-information field that mean something. SDM Vol. 3C tables 28-8 to
+// 28-15.
 uint64_t information_mask(Reason reason, uint64_t qualification, uint64_t word) {
     constexpr uint64_t kReg2 = bit_range(31, 28);
     constexpr uint64_t kIdentity = bit_range(29, 28);
@@ -54,7 +76,7 @@ uint64_t information_mask(Reason reason, uint64_t qualification, uint64_t word) 
             if ((qualification & bit(4)) == 0) return 0;
             return bit_range(9, 7) | ((qualification & bit(3)) != 0 ? 0 : bit_range(17, 15));
         case Reason::GDTR_IDTR_ACCESS:
-            return memory | bit(11) | kIdentity;
+            return memory | kIdentity;  // the operand size is undefined in 64-bit mode, where they all are
         case Reason::LDTR_TR_ACCESS:
             return operand | kIdentity;
         case Reason::VMREAD:
@@ -100,8 +122,8 @@ void drop_undefined(Outcome& outcome) {
     if (!has_linear_address(reason, qualification)) values.erase("gl");
     if (reason != Reason::EPT_VIOLATION && reason != Reason::EPT_MISCONFIGURATION) values.erase("gp");
     if (const auto word = values.find("in"); word != values.end()) {
-        word->second &= information_mask(reason, qualification, word->second);
-        if (word->second == 0) values.erase(word);
+        const uint64_t defined = information_mask(reason, qualification, word->second);
+        outcome.clear("in", ~defined);
     }
 }
 
@@ -128,9 +150,16 @@ Rows parse_rows(const std::string& text) {
     return rows;
 }
 
-uint64_t Outcome::get(const char* name) const {
+uint64_t Outcome::get(const std::string& name) const {
     const auto found = values.find(name);
     return found == values.end() ? 0 : found->second;
+}
+
+void Outcome::clear(const std::string& name, uint64_t bits) {
+    const auto found = values.find(name);
+    if (found == values.end()) return;
+    found->second &= ~bits;
+    if (found->second == 0) values.erase(found);
 }
 
 std::string Outcome::text() const {

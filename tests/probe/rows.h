@@ -25,7 +25,8 @@ struct Outcome {
     std::string head;
     std::map<std::string, uint64_t> values;
 
-    uint64_t get(const char* name) const;
+    uint64_t get(const std::string& name) const;
+    void clear(const std::string& name, uint64_t bits);
     std::string text() const;
 };
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 namespace vtless::probe {
@@ -26,12 +27,15 @@ std::string output_of(const std::string& command) {
     std::FILE* pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) return output;
     std::array<char, 4096> buffer;
-    while (const size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe)) output.append(buffer.data(), count);
+    while (const size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
+        output.append(buffer.data(), count);
     pclose(pipe);
     return output;
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -54,16 +58,17 @@ std::string run_in_bochs(const std::string& rom, const std::string& scratch) {
         "romimage: file={}\n"
         "port_e9_hack: enabled=1\n"
         "log: {}/bochs.log\n"
-        "panic: action=fatal\nerror: action=report\ninfo: action=ignore\ndebug: action=ignore\n"
+        "panic: action=report\nerror: action=report\ninfo: action=ignore\ndebug: action=ignore\n"
         "sound: driver=dummy\n",
         kModel, rom, scratch);
     std::ofstream(scratch + "/commands") << "c\n";
     const bool debugger = contains(output_of("bochs --help 2>&1"), "-rc ");
-    const std::string command = fmt::format(
-        "cd '{0}' && timeout 200 bochs -q -f bochsrc {1} >bochs.out 2>bochs.err </dev/null", scratch,
-        debugger ? "-rc commands" : "");
+    const std::string command =
+        fmt::format("cd '{0}' && timeout 200 bochs -q -f bochsrc {1} >bochs.out 2>bochs.err </dev/null",
+                    scratch, debugger ? "-rc commands" : "");
     (void)std::system(command.c_str());
-    return read_file(scratch + "/bochs.out");
+    // Its debugger reports a triple fault of the guest in the middle of a line.
+    return std::regex_replace(read_file(scratch + "/bochs.out"), std::regex("\\(0\\)\\.\\[[^\n]*\n"), "");
 }
 
 std::string run_here(const std::string& rom, const std::string& profile, const std::string& scratch) {
@@ -73,8 +78,8 @@ std::string run_here(const std::string& rom, const std::string& profile, const s
         std::ofstream(path) << profile;
         arguments += fmt::format(" --cpu '{}'", path);
     }
-    const std::string command =
-        fmt::format("timeout 200 '{}' {} >'{}/ours.out' 2>'{}/ours.err'", VTLESS_COMMAND, arguments, scratch, scratch);
+    const std::string command = fmt::format("timeout 200 '{}' {} >'{}/ours.out' 2>'{}/ours.err'",
+                                            VTLESS_COMMAND, arguments, scratch, scratch);
     (void)std::system(command.c_str());
     return read_file(scratch + "/ours.out");
 }

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -26,13 +26,19 @@ std::string rom(std::string_view code) {
     return bytes;
 }
 
-struct Run {
+std::string read_file(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+struct Ended {
     RootMachineResult result;
     std::string error;
     std::string printed;
 };
 
-Run run(std::string_view code, uint64_t max_cycles = 1'000'000) {
+Ended run(std::string_view code, uint64_t max_cycles = 1'000'000) {
     const TemporaryFile image(rom(code));
     const TemporaryFile output;
     RootMachineConfig config;
@@ -42,18 +48,17 @@ Run run(std::string_view code, uint64_t max_cycles = 1'000'000) {
     config.debug_console = output.path();
     auto result = run_root_machine(config);
     if (!result) return {{}, result.error().message, ""};
-    return {*result, "", std::string(std::istreambuf_iterator<char>(std::ifstream(output.path()).rdbuf()), {})};
+    return {*result, "", read_file(output.path())};
 }
 
-
 TEST(RootMachine, StartsAtTheResetVectorAndHalts) {
-    const Run halted = run("\xfa\xf4"sv);  // cli; hlt
+    const Ended halted = run("\xfa\xf4"sv);  // cli; hlt
     EXPECT_FALSE(halted.result.failed) << halted.result.state;
     EXPECT_THAT(halted.result.text, HasSubstr("the image halted"));
 }
 
 TEST(RootMachine, PrintsAndEndsThroughPorts) {
-    const Run done = run("\xb0H\xe6\xe9\xb0*\xe6\xf4\xf4"sv);  // out to e9 and f4
+    const Ended done = run("\xb0H\xe6\xe9\xb0*\xe6\xf4\xf4"sv);  // out to e9 and f4
     EXPECT_EQ(done.printed, "H");
     ASSERT_TRUE(done.result.request);
     EXPECT_EQ(done.result.request->kind, PowerRequest::Kind::DebugExit);
@@ -63,13 +68,13 @@ TEST(RootMachine, PrintsAndEndsThroughPorts) {
 TEST(RootMachine, IsSwitchedOffAsBochsIs) {
     std::string code = "\xba"s + std::string("\x00\x89", 2);  // mov dx, 8900h
     for (const char c : "Shutdown"sv) code += std::string("\xb0") + c + "\xee";
-    const Run off = run(code);
+    const Ended off = run(code);
     ASSERT_TRUE(off.result.request);
     EXPECT_EQ(off.result.request->kind, PowerRequest::Kind::PowerOff);
 }
 
 TEST(RootMachine, StopsAtItsLimit) {
-    const Run endless = run("\xeb\xfe"sv, 5000);
+    const Ended endless = run("\xeb\xfe"sv, 5000);
     EXPECT_FALSE(endless.result.failed);
     EXPECT_THAT(endless.result.text, HasSubstr("limit of cycles"));
     EXPECT_GE(endless.result.cycles, 5000u);
@@ -79,19 +84,19 @@ TEST(RootMachine, StopsAtItsLimit) {
 // Writing the time-stamp counter neither brings the limit nearer nor puts it off.
 TEST(RootMachine, LimitCountsCyclesNotTheTimeStampCounter) {
     // mov ecx, 10h; mov edx, -1; wrmsr; cli; hlt
-    const Run ahead = run("\x66\xb9\x10\0\0\0\x66\xba\xff\xff\xff\xff\x0f\x30\xfa\xf4"sv);
+    const Ended ahead = run("\x66\xb9\x10\0\0\0\x66\xba\xff\xff\xff\xff\x0f\x30\xfa\xf4"sv);
     EXPECT_THAT(ahead.result.text, HasSubstr("the image halted"));
 }
 
 TEST(RootMachine, SaysWhereNoMemoryIs) {
-    const Run store = run("\x2e\xa2\x34\x12"sv);  // mov cs:[1234h], al: in ROM or nowhere
+    const Ended store = run("\x2e\xa2\x34\x12"sv);  // mov cs:[1234h], al: in ROM or nowhere
     EXPECT_TRUE(store.result.failed);
     EXPECT_THAT(store.result.text, HasSubstr("where no memory is, or a store to ROM"));
     EXPECT_THAT(store.result.state, HasSubstr("real mode"));
 }
 
 TEST(RootMachine, SaysWhatIsNotImplemented) {
-    const Run ins = run("\x6c"sv);
+    const Ended ins = run("\x6c"sv);
     EXPECT_TRUE(ins.result.failed);
     EXPECT_THAT(ins.result.text, HasSubstr("INS or OUTS"));
 }
@@ -99,7 +104,7 @@ TEST(RootMachine, SaysWhatIsNotImplemented) {
 // lidt cs:[c010h], a table of no bytes; int3
 TEST(RootMachine, TripleFaults) {
     std::string code("\x2e\x0f\x01\x1e\x10\xc0\xcc", 7);
-    const Run fault = run(code);
+    const Ended fault = run(code);
     EXPECT_TRUE(fault.result.failed);
     EXPECT_THAT(fault.result.text, HasSubstr("triple-faulted"));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A hypervisor that asks the processor one question after the other: each row changes one thing of a VMCS that
-// runs, or of a VMX instruction's operand, and prints what happened. The same image runs in Bochs, in
+// A hypervisor that asks the processor one question after the other: each row changes one thing of a VMCS
+// that runs, or of a VMX instruction's operand, and prints what happened. The same image runs in Bochs, in
 // `vtless machine`, and on a real processor as firmware.
-#include "probe.h"
+#include "tests/probe/image/probe.h"
 
 // What the compiler may call.
 extern "C" void* memcpy(void* to, const void* from, size_t bytes) {

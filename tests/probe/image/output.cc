@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "probe.h"
+#include "tests/probe/image/probe.h"
 
 namespace probe {
 

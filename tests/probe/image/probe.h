@@ -58,8 +58,8 @@ inline uint64_t read_msr(Msr msr) {
     return read_msr_to(static_cast<uint32_t>(msr), &value) == 0 ? value : 0;
 }
 
-// The baseline: a 64-bit guest without EPT that executes VMCALL. Each field is the baseline's until the row sets
-// it, and the VMCS is clear.
+// The baseline: a 64-bit guest without EPT that executes VMCALL. Each field is the baseline's until the row
+// sets it, and the VMCS is clear.
 void set_up_vmx();
 void begin_row();
 // Before the entry. Later values win. Notes the first VMWRITE that fails.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Event injection. SDM Vol. 3C "VM-Entry Controls for Event Injection" (25.8.3), "Checks on VM-Entry Control
 // Fields" (27.2.1.3), "Event Injection" (27.6).
-#include "probe.h"
+#include "tests/probe/image/probe.h"
 
 namespace probe {
 namespace {
@@ -55,7 +55,8 @@ void word_rows() {
 
 // Which event may come in which state.
 void state_rows_of(uint64_t activity) {
-    constexpr uint64_t kEvents[] = {0x021, 0x202, 0x301, 0x303, 0x306, 0x30d, 0x30e, 0x312, 0x480, 0x503, 0x603, 0x604};
+    constexpr uint64_t kEvents[] = {0x021, 0x202, 0x301, 0x303, 0x306, 0x30d,
+                                    0x30e, 0x312, 0x480, 0x503, 0x603, 0x604};
     for (const uint64_t event : kEvents) {
         for (unsigned blocking = 0; blocking < 16; ++blocking) {
             for (unsigned enabled = 0; enabled < 2; ++enabled) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Instructions of the guest, under several sets of controls. SDM Vol. 3C "VMX Non-Root Operation" (26).
-#include "probe.h"
+#include "tests/probe/image/probe.h"
 
 #include "isa/x86/vmx_controls.h"
 
@@ -54,9 +54,9 @@ void exceptions_delivered() {
 }
 
 void with_ept() {
-    controls(PrimaryControls::USE_MSR_BITMAPS, SecondaryControls::ENABLE_EPT | SecondaryControls::ENABLE_VPID |
-                                                   SecondaryControls::UNRESTRICTED_GUEST |
-                                                   SecondaryControls::ENABLE_RDTSCP);
+    controls(PrimaryControls::USE_MSR_BITMAPS,
+             SecondaryControls::ENABLE_EPT | SecondaryControls::ENABLE_VPID |
+                 SecondaryControls::UNRESTRICTED_GUEST | SecondaryControls::ENABLE_RDTSCP);
     set(Field::VPID, 1);
 }
 
@@ -67,9 +67,9 @@ void user_mode() {
     set(Field::GUEST_CS_SELECTOR, 0x1b);
     set(Field::GUEST_SS_SELECTOR, 0x13);
     set(Field::GUEST_CS_ACCESS_RIGHTS, 0xa0fb);
-    for (const Field data : {Field::GUEST_ES_ACCESS_RIGHTS, Field::GUEST_SS_ACCESS_RIGHTS,
-                             Field::GUEST_DS_ACCESS_RIGHTS, Field::GUEST_FS_ACCESS_RIGHTS,
-                             Field::GUEST_GS_ACCESS_RIGHTS})
+    for (const Field data :
+         {Field::GUEST_ES_ACCESS_RIGHTS, Field::GUEST_SS_ACCESS_RIGHTS, Field::GUEST_DS_ACCESS_RIGHTS,
+          Field::GUEST_FS_ACCESS_RIGHTS, Field::GUEST_GS_ACCESS_RIGHTS})
         set(data, 0xc0f3);
 }
 
@@ -80,7 +80,8 @@ void windows() {
 }
 
 void nmi_window() {
-    set_controls(Field::PIN_BASED_VM_EXECUTION_CONTROLS, PinControls::NMI_EXITING | PinControls::VIRTUAL_NMIS |
+    set_controls(Field::PIN_BASED_VM_EXECUTION_CONTROLS, PinControls::NMI_EXITING |
+                                                             PinControls::VIRTUAL_NMIS |
                                                              PinControls::ACTIVATE_VMX_PREEMPTION_TIMER);
     set_controls(Field::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
                  kBase | PrimaryControls::NMI_WINDOW_EXITING | PrimaryControls::USE_MSR_BITMAPS);
@@ -128,6 +129,7 @@ void ept_rows() {
         for (unsigned access = 0; access < 3; ++access) {
             begin_row();
             with_ept();
+            *reinterpret_cast<volatile uint32_t*>(kAt) = 0xc1010f;  // VMCALL
             set(Field::GUEST_RIP, access == 2 ? kAt : address(guest_page_accesses) + 16 * access);
             auto& entry = ept_entry(kAt);
             const uint64_t before = entry;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Rows that change one field of the baseline: each bit, and the values at the edges of what is canonical or fits.
-#include "probe.h"
+// Rows that change one field of the baseline: each bit, and the values at the edges of what is canonical or
+// fits.
+#include "tests/probe/image/probe.h"
 
 #include "isa/x86/vmx_controls.h"
 
@@ -15,8 +16,8 @@ namespace x86 = vtless::x86;
 
 bool is_canonical(uint64_t value) { return (value + (1ull << 47)) >> 48 == 0; }
 
-// Values that would make the probe itself, or a guest, run where nobody can tell what happens. Other entries of
-// these are covered where they cannot be accepted.
+// Values that would make the probe itself, or a guest, run where nobody can tell what happens. Other entries
+// of these are covered where they cannot be accepted.
 bool is_safe(Field field, uint64_t value) {
     const uint64_t frame = ((1ull << physical_bits()) - 1) & ~0xfffull;
     switch (field) {
@@ -131,8 +132,8 @@ void conditional_rows(const Conditional& condition) {
 void memory_type_rows() {
     for (unsigned type = 0; type < 16; ++type) {
         begin_row();
-        set_controls(Field::VM_ENTRY_CONTROLS,
-                     static_cast<uint32_t>(baseline(Field::VM_ENTRY_CONTROLS)) | EntryControls::LOAD_IA32_PAT);
+        set_controls(Field::VM_ENTRY_CONTROLS, static_cast<uint32_t>(baseline(Field::VM_ENTRY_CONTROLS)) |
+                                                   EntryControls::LOAD_IA32_PAT);
         set(Field::GUEST_IA32_PAT, 0x0007040600000406 | uint64_t{type} << 16);
         key("pat", static_cast<uint32_t>(Field::GUEST_IA32_PAT), type);
         enter_and_report();
@@ -178,11 +179,11 @@ void msr_area_rows(const Area& area) {
 
 // One MSR each, as the VM-entry MSR-load area loads it. SDM Vol. 3C "Loading MSRs" (27.4).
 void msr_load_rows() {
-    constexpr uint32_t kMsrs[] = {0x10,       0x1b,       0x8b,       0x9b,       0x9e,       0x174,      0x175,
-                                  0x176,      0x17a,      0x1a0,      0x1d9,      0x277,      0x480,      0x491,
-                                  0x6e0,      0x79,       0x800,      0x80b,      0x8ff,      0xc0000080, 0xc0000081,
-                                  0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103,
-                                  0x3a,       0x12345678};
+    constexpr uint32_t kMsrs[] = {0x10,       0x1b,       0x8b,       0x9b,       0x9e,       0x174,
+                                  0x175,      0x176,      0x17a,      0x1a0,      0x1d9,      0x277,
+                                  0x480,      0x491,      0x6e0,      0x79,       0x800,      0x80b,
+                                  0x8ff,      0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
+                                  0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103, 0x3a,       0x12345678};
     constexpr uint64_t kValues[] = {0, 1, 0xd01, 0x800000000000, 0xffff800000000000, ~0ull};
     for (const uint32_t msr : kMsrs) {
         for (unsigned number = 0; number < 6; ++number) {

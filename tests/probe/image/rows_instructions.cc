@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Rows for the VMX instructions themselves. SDM Vol. 3C "VMX Instruction Reference" (31).
-#include "probe.h"
+#include "tests/probe/image/probe.h"
 
 #include "isa/x86/vmx_controls.h"
 
@@ -20,7 +20,8 @@ void pointer_rows(const Operation& operation, uint64_t good) {
     };
     row(0, good);
     for (unsigned low = 0; low < 12; ++low) row(0x100 + low, good | 1ull << low);
-    for (unsigned high = physical_bits(); high < 64; ++high) row(0x200 + high - physical_bits(), good | 1ull << high);
+    for (unsigned high = physical_bits(); high < 64; ++high)
+        row(0x200 + high - physical_bits(), good | 1ull << high);
     row(1, 0);
     row(2, ~uint64_t{0});
     row(3, vmxon_region());
@@ -67,7 +68,8 @@ void vmxon_rows(uint64_t cr0, uint64_t cr4) {
     write_cr0(cr0 & ~0x20ull);
     row(1, 5);
     write_cr0(cr0);
-    pointer_rows({"vmxon-pointer", [](const uint64_t* pointer) {
+    pointer_rows({"vmxon-pointer",
+                  [](const uint64_t* pointer) {
                       const uint64_t result = vmx_on(pointer);
                       if (result == 0) vmx_off();
                       return result;

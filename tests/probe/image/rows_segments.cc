@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Segments of the guest, in 64-bit, virtual-8086 and real mode.
 // SDM Vol. 3C "Checks on Guest Segment Registers" (27.3.1.2).
-#include "probe.h"
+#include "tests/probe/image/probe.h"
 
 #include "isa/x86/vmx_controls.h"
 
@@ -40,7 +40,7 @@ void access_rights_rows(unsigned segment) {
 }
 
 void limit_rows(unsigned segment) {
-    constexpr uint32_t kLimits[] = {0,       1,        0xfff,      0xffff,     0x10000,   0xfffff,
+    constexpr uint32_t kLimits[] = {0,        1,        0xfff,      0xffff,     0x10000,   0xfffff,
                                     0x100000, 0x100fff, 0xfffff000, 0xfffffffe, 0xffffffff};
     for (const uint32_t value : kLimits) {
         for (unsigned granularity = 0; granularity < 2; ++granularity) {
@@ -96,7 +96,8 @@ void mode_rows(const char* group, void (*prepare)()) {
 }
 
 void leave_long_mode(uint64_t cr0, uint64_t cr4) {
-    set(Field::VM_ENTRY_CONTROLS, baseline(Field::VM_ENTRY_CONTROLS) & ~uint64_t{EntryControls::IA32E_MODE_GUEST});
+    set(Field::VM_ENTRY_CONTROLS,
+        baseline(Field::VM_ENTRY_CONTROLS) & ~uint64_t{EntryControls::IA32E_MODE_GUEST});
     set(Field::GUEST_IA32_EFER, 0);
     set(Field::GUEST_CR0, cr0);
     set(Field::GUEST_CR4, cr4);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The VMCS of each row: a baseline that runs, and what a row changes of it.
-#include "probe.h"
+#include "tests/probe/image/probe.h"
 
 #include "isa/x86/vmx_controls.h"
 
@@ -112,9 +112,10 @@ void add_host() {
 }
 
 void add_guest_segments() {
-    constexpr Field kFirst[] = {Field::GUEST_ES_SELECTOR, Field::GUEST_ES_LIMIT, Field::GUEST_ES_ACCESS_RIGHTS,
-                                Field::GUEST_ES_BASE};
-    const auto segment = [&](unsigned index, uint64_t selector, uint64_t limit, uint64_t rights, uint64_t base) {
+    constexpr Field kFirst[] = {Field::GUEST_ES_SELECTOR, Field::GUEST_ES_LIMIT,
+                                Field::GUEST_ES_ACCESS_RIGHTS, Field::GUEST_ES_BASE};
+    const auto segment = [&](unsigned index, uint64_t selector, uint64_t limit, uint64_t rights,
+                             uint64_t base) {
         const uint64_t all[] = {selector, limit, rights, base};
         for (unsigned i = 0; i < 4; ++i)
             add(static_cast<Field>(static_cast<uint32_t>(kFirst[i]) + 2 * index), all[i]);
@@ -185,8 +186,6 @@ void set_up_vmx() {
     fill_idt(host_idt, exceptions, 16, 32);
     fill_idt(guest_idt, guest_handlers, 8, 256);
     fill_all_tables();
-    // VMCALL, where the guest of the EPT rows is.
-    *reinterpret_cast<volatile uint32_t*>(0x600000) = 0xc1010f;
     load_tables();
     if ((read_msr(Msr::IA32_FEATURE_CONTROL) & 1) == 0)
         write_msr_parts(static_cast<uint32_t>(Msr::IA32_FEATURE_CONTROL), 5);

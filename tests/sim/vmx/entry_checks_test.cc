@@ -178,7 +178,9 @@ std::string text(const std::vector<VmcsWrite>& writes) {
 TEST(AllowedValues, AreDescribedByNameAndExample) {
     EXPECT_EQ(text({{F::GUEST_CR4, x86::cr4::PAE}}), "VMXE (bit 13) must be 1; for example 0x2020");
     EXPECT_EQ(text({{F::CR3_TARGET_COUNT, 5}}), "it must be at most 0x4; for example 0x4");
-    EXPECT_EQ(text({{F::GUEST_RIP, 0x0000800000000000}}),
+    EXPECT_EQ(text({{F::GUEST_RIP, 0x0001000000000000}}),
+              "bits 63:48 must all be equal; for example 0xffff000000000000");
+    EXPECT_EQ(text({{F::GUEST_FS_BASE, 0x0000800000000000}}),
               "bits 63:47 must all be equal; for example 0xffff800000000000");
     EXPECT_EQ(text({{F::GUEST_CS_ACCESS_RIGHTS, 0xa09a}}),
               "type (bits 3:0) must be 3, 9, 11, 13 or 15; for example 0xa093");
