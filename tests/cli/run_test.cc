@@ -182,9 +182,9 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
 
 TEST(BadInput, CommandLine) {
     expect_refused({}, "A subcommand is required");
-    expect_refused({}, "Subcommands of vtless: run, trace, vmcs, doctor, cpus\n");
+    expect_refused({}, "Subcommands of vtless: run, machine, trace, vmcs, doctor, cpus\n");
     expect_refused({"runn"}, "vtless: \"runn\" is neither a subcommand nor an option\n");
-    expect_refused({"runn"}, "Subcommands of vtless: run, trace, vmcs, doctor, cpus\n");
+    expect_refused({"runn"}, "Subcommands of vtless: run, machine, trace, vmcs, doctor, cpus\n");
     expect_refused({"--runn"}, "vtless: \"--runn\" is neither a subcommand nor an option\n");
     expect_refused({"trace", "dif"}, "trace: \"dif\" is neither a subcommand nor an option\n");
     expect_refused({"trace"}, "Subcommands of trace: diff\n");
