@@ -11,4 +11,5 @@ set(VTLESS_SIM_CPU_SOURCES
   cpu/operand.cc
   cpu/operation.cc
   cpu/software_interrupt.cc
-  cpu/task_switch.cc)
+  cpu/task_switch.cc
+  cpu/text_comparison.cc)

@@ -251,9 +251,9 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool on
     block.costs.clear();
     block.cycles = 0;
     block.shadow_at_end = Shadow::None;
-    block.needs_hooks = false;
     block.repeats = false;
-    block.early_flags.clear();
+    block.hooked.clear();
+    block.divisions.clear();
     Flags flags = Flags::Unknown;
     const auto mode = static_cast<size_t>(block.mode);
     const auto* code = reinterpret_cast<const uint8_t*>(bytes.data());
@@ -276,13 +276,13 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool on
         if (block.repeats)
             block.count_bytes = decode_stopped_instruction(instruction, block.mode).memory.address_bytes;
         const bool in_memory = decoded && std::strchr(scratch_[mode]->op_str, '[') != nullptr;
-        if (in_memory &&
-            (evaluates_carry(id) || (stores_condition(id) && !condition_is_at_hand(flags, id)))) {
-            block.early_flags.push_back(static_cast<uint16_t>(offset));
-            block.needs_hooks = true;
-        }
+        const bool early_flags =
+            in_memory && (evaluates_carry(id) || (stores_condition(id) && !condition_is_at_hand(flags, id)));
         flags = flags_after(flags, id);
-        if (needs_hook(decode_stopped_instruction(instruction, block.mode).id)) block.needs_hooks = true;
+        const StoppedInstruction stopped = decode_stopped_instruction(instruction, block.mode);
+        if (early_flags || needs_hook(stopped)) block.hooked.push_back(static_cast<uint16_t>(offset));
+        if (stopped.id == Instruction::IDIV32 && !stopped.undefined)
+            block.divisions.push_back(static_cast<uint16_t>(offset));
         block.repeat_width = block.repeats ? stored_width(id) : uint8_t{0};
         block.repeat_moves = block.repeats && copies(id);
         if (!decoded) break;

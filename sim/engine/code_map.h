@@ -30,7 +30,6 @@ struct CodeBlock {
     CodeSize mode = CodeSize::Bits16;
     Shadow shadow_at_end = Shadow::None;
     bool exact = true;              // offsets are the translator's: else only its size is known
-    bool needs_hooks = false;       // holds an instruction that the engine must stop before
     bool repeats = false;           // its last instruction is a REP string instruction,
     uint8_t count_bytes = 0;        // which counts in this many bytes of RCX
     bool ends_in_loop = false;      // its last instruction may branch to itself
@@ -39,8 +38,10 @@ struct CodeBlock {
     bool repeat_moves = false;      // from memory
     std::vector<uint16_t> offsets;
     std::vector<uint16_t> costs;
-    // Where instructions begin that change flags, or how they are evaluated, before they access memory.
-    std::vector<uint16_t> early_flags;
+    // Where instructions begin that the engine must be called before: needs_hook() ones, and those that
+    // change flags, or how they are evaluated, before they access memory.
+    std::vector<uint16_t> hooked;
+    std::vector<uint16_t> divisions;  // of them, each IDIV32
 
     // The instruction that the engine last stopped before, decoded.
     static constexpr uint64_t kNoOffset = ~uint64_t{0};

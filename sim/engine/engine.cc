@@ -77,7 +77,9 @@ Expected<void, std::string> Engine::open() {
     std::memset(own_pages_->bytes + EnginePages::kOnes, 0xff, 0x1000);
     unicorn_->map(0, memory_->size(), memory_->base());
     unicorn_->map(kEnginePages, EnginePages::kSize, own_pages_->bytes);
-    unicorn_->attach(EngineHooks::all(), this);
+    if (!unicorn_->attach(EngineHooks::all(), this)) {
+        return Unexpected("Unicorn " + Unicorn::version() + ": its hooks are laid out otherwise");
+    }
     if (auto entered = enter_guest_mode(*unicorn_, *own_pages_, intercept_); !entered) return entered;
     state_ = CpuState(unicorn_->state());
     memory_->add_write_listener(on_host_write, this);
@@ -256,7 +258,9 @@ void Engine::on_host_write(void* self, Hpa first, uint64_t bytes) {
     auto& engine = *static_cast<Engine*>(self);
     if (bytes == 0 || !engine.memory_->contains(first, bytes)) return;
     for (Hpa page = first.page(); page < first + bytes; page += HostMemory::kFrameSize) {
-        if (engine.pages_.has_code(page)) engine.pending_drops_.push_back(page.value());
+        if (!engine.pages_.has_code(page)) continue;
+        engine.pending_drops_.push_back(page.value());
+        if (engine.running_) engine.limit_.store(0, std::memory_order_relaxed);
     }
 }
 

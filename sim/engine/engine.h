@@ -127,7 +127,7 @@ class Engine {
     // Why Unicorn came back, as the hooks saw it.
     enum class Event : uint8_t { None, Intercept, HookedInstruction, NewHooks, BlockLimit };
 
-    // What a store to a page with code waits for.
+    // What a store to a page with code waits for, or an access whose walk has written to such a page.
     enum class RefusedStore : uint8_t { None, DropCode, Step };
 
     // One entry of the block hook's table: what the block at `pc` costs, in this generation. All that the
@@ -205,6 +205,13 @@ class Engine {
     bool emulate_flag_instruction();
     bool stop_with_result(const CpuResult& result, const StoppedInstruction& instruction);
 
+    // carried_out.cc
+    bool divides_in_last_block(uint64_t linear) const;
+    bool quotient_overflows() const;
+    bool runs_natively(const StoppedInstruction& instruction) const;
+    bool carry_out();
+    bool conclude(const CpuResult& result, const StoppedInstruction& instruction, uint64_t cost, bool traps);
+
     // hooks.cc
     bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);
     void fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const;
@@ -238,8 +245,9 @@ class Engine {
     bool interruptible() const;
     void on_new_block(uint64_t pc, uint32_t size, unsigned instructions);
     void mark_code(Hpa at);
-    bool hook_instructions(uint64_t pc, const CodeBlock& block, std::span<const std::byte> bytes);
     void on_code(uint64_t pc);
+    bool passes_in_last_block(uint64_t linear) const;
+    void pass_hook(uint64_t pc);
     void on_system_call(Instruction id);
     void on_intercept(uint32_t number);
     int on_time_stamp(bool with_aux);
@@ -248,7 +256,8 @@ class Engine {
     Access access_for(AccessType type) const;
 
     // restarts.cc
-    bool cut_last_block_short(const BlockSlot& slot) const;
+    bool cut_last_block_short(uint64_t pc, const CodeBlock& block) const;
+    bool starts_again(uint64_t pc, const CodeBlock& block);
     bool continues_repeat(const BlockSlot& slot) const;
     uint64_t repeat_count(const CodeBlock& block) const;
     bool repeat_is_paid(const CodeBlock& block) const;
@@ -286,10 +295,11 @@ class Engine {
     uint64_t fault_page_ = 0;
     RefusedStore refused_store_ = RefusedStore::None;
     Hpa refused_page_;
-    uint64_t implicit_grant_ = kNever;     // linear page that one instruction may read as supervisor
-    std::vector<uint64_t> retranslate_;    // host-physical addresses of blocks, for Event::NewHooks
-    bool flush_code_ = false;              // all of it, for Event::NewHooks
-    std::vector<uint64_t> pending_drops_;  // host-physical pages
+    uint64_t implicit_grant_ = kNever;   // linear page that one instruction may read as supervisor
+    std::vector<uint64_t> retranslate_;  // host-physical addresses of blocks, for Event::NewHooks
+    bool flush_code_ = false;            // all of it, for Event::NewHooks
+    // Host-physical pages whose code has changed. While the guest runs, that is by a walk of its page tables.
+    std::vector<uint64_t> pending_drops_;
 
     uint64_t cycles_ = 0;
     uint64_t instructions_ = 0;

@@ -64,6 +64,11 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
         fault_page_ = va;
         return false;
     }
+    if (!pending_drops_.empty() && type != AccessType::Fetch) {
+        refused_store_ = RefusedStore::DropCode;
+        refused_page_ = Hpa(pending_drops_.back());
+        return false;
+    }
     if (page.backed) {
         physical = page.hpa.page().value();
         permissions = page_permissions(page, type);
@@ -166,21 +171,13 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
         step_one_ = true;
         return halt(Event::BlockLimit);
     }
-    if (cut_last_block_short(slot)) {
-        if (at_hook(pc)) state_.set_lazy_flags(hooked_flags_);
-        const uint64_t offset = pc - last_pc_;
-        const auto& offsets = last_block_->offsets;
-        cycles_ -= cycles_from(offset);
-        instructions_ -=
-            static_cast<uint64_t>(offsets.end() - std::lower_bound(offsets.begin(), offsets.end(), offset));
-        slot.block->restarts = true;
-        slot.generation = kLookCloser;
-    }
+    if (starts_again(pc, *slot.block)) slot.generation = kLookCloser;
     if (slot.block->repeats && continues_repeat(slot) && repeat_is_paid(*slot.block)) {
         last_pc_ = pc;
         last_block_ = slot.block;
         return;
     }
+    if (!pending_drops_.empty()) return halt(Event::NewHooks);
     if (exit_requested_.load() || cycles_ >= deadline_ || (want_interruptible_ && interruptible()) ||
         (!stepping_ && cycles_ + slot.block->cycles > deadline_)) {
         return halt(Event::BlockLimit);
@@ -214,48 +211,45 @@ void Engine::on_new_block(uint64_t pc, uint32_t size, unsigned instructions) {
     read_code(pc, bytes);
     const CodeBlock& block = code_.add(first.hpa, current_mode(), bytes, instructions);
     slots_[slot_index(pc)] = {};
-    if (block.needs_hooks && hook_instructions(pc, block, bytes)) {
-        if (memory_->contains(first.hpa, 1)) {
-            retranslate_.push_back(first.hpa.value());
-        } else {
-            flush_code_ = true;
-        }
-        halt(Event::NewHooks);
+    if (block.hooked.empty()) return;
+    const uint64_t first_hooked = pc + block.hooked.front();
+    const uint64_t last_hooked = pc + block.hooked.back();
+    if (unicorn_->hooks_code(first_hooked, last_hooked)) return;
+    unicorn_->hook_code(first_hooked, last_hooked);
+    if (memory_->contains(first.hpa, 1)) {
+        retranslate_.push_back(first.hpa.value());
+    } else {
+        flush_code_ = true;
     }
-}
-
-// True if the block has to be translated again to have its hooks.
-bool Engine::hook_instructions(uint64_t pc, const CodeBlock& block, std::span<const std::byte> bytes) {
-    bool added = false;
-    for (const uint16_t offset : block.offsets) {
-        const auto instruction =
-            bytes.subspan(offset).first(std::min(kLongestInstruction, bytes.size() - offset));
-        const bool hooked = needs_hook(decode_stopped_instruction(instruction, block.mode).id) ||
-                            std::binary_search(block.early_flags.begin(), block.early_flags.end(), offset);
-        if (!hooked) continue;
-        if (unicorn_->has_code_hook(pc + offset)) continue;
-        unicorn_->add_code_hook(pc + offset);
-        added = true;
-    }
-    return added;
+    starts_again(pc, block);
+    halt(Event::NewHooks);
 }
 
 // ------------------------------------------------------------------------------------------------- stops
 
-// Hooks stand at linear addresses; another address space may hold other code there, which just runs. The hook
-// itself makes Unicorn mistake the flags if that code faults: see take_flags_of_hook().
+// Instructions between those that need it are hooked too, and what another address space has at the same
+// linear addresses: that just runs. The hook itself makes Unicorn mistake the flags if it faults: see
+// take_flags_of_hook().
 void Engine::on_code(uint64_t pc) {
     if (event_ != Event::None) return;
+    if (passes_in_last_block(pc)) return pass_hook(pc);
+    if (divides_in_last_block(pc) && !quotient_overflows()) return pass_hook(pc);
     const StoppedInstruction* known = decode_in_last_block(pc);
     const StoppedInstruction found = known != nullptr ? *known : decode_at(pc, current_mode());
-    if (!needs_hook(found.id)) {
-        hooked_pc_ = pc;
-        hooked_in_ = instructions_;
-        hooked_flags_ = unicorn_->read(UC_X86_REG_EFLAGS);
-        return;
-    }
+    if (!needs_hook(found) || runs_natively(found)) return pass_hook(pc);
     set_instruction(found);
     stop_now(Event::HookedInstruction);
+}
+
+bool Engine::passes_in_last_block(uint64_t linear) const {
+    if (last_block_ == nullptr || linear - last_pc_ >= last_block_->size) return false;
+    return std::ranges::find(last_block_->hooked, linear - last_pc_) == last_block_->hooked.end();
+}
+
+void Engine::pass_hook(uint64_t pc) {
+    hooked_pc_ = pc;
+    hooked_in_ = instructions_;
+    hooked_flags_ = unicorn_->read(UC_X86_REG_EFLAGS);
 }
 
 // Unicorn does nothing for the instruction itself; RIP is set back when it has stopped.

@@ -50,6 +50,9 @@ inline constexpr size_t kInterceptExceptions = 5576;  // uint32_t
 inline constexpr size_t kEngineCpu = 440;            // pointer to the processor object
 inline constexpr size_t kEngineFaultAddress = 1416;  // uint64_t: linear address of the last refused access
 
+// In what a uc_hook points to.
+inline constexpr size_t kHookRange = 24;  // uint64_t[2]: the first and the last linear address
+
 // In the processor object: the state that contexts are copies of, from kGprs on.
 inline constexpr size_t kCpuGprs = 0x8a50;
 

@@ -48,17 +48,13 @@ class Decoder {
         return static_cast<int64_t>(value << unused) >> unused;
     }
 
+    // A REX prefix counts only right before the opcode. SDM Vol. 2A "REX Prefixes" (2.2.1).
     void prefixes() {
         for (; at_ < bytes_.size() && at_ < 14; ++at_) {
             const auto byte = std::to_integer<unsigned>(bytes_[at_]);
-            if (!legacy_prefix(byte)) break;
-        }
-        if (size_ == CodeSize::Bits64 && at_ < bytes_.size()) {
-            const auto byte = std::to_integer<unsigned>(bytes_[at_]);
-            if ((byte & 0xf0) == 0x40) {
-                rex_ = byte;
-                ++at_;
-            }
+            const bool rex = size_ == CodeSize::Bits64 && (byte & 0xf0) == 0x40;
+            if (!rex && !legacy_prefix(byte)) break;
+            rex_ = rex ? byte : 0;
         }
         out_.rep = repeat_ != 0;
         out_.operand_size = operand_size();
@@ -78,6 +74,7 @@ class Decoder {
                 repeat_ = byte;
                 return true;
             case 0xf0:
+                lock_ = true;
                 return true;
             case 0x26:
                 segment_ = SegmentRegister::ES;
@@ -258,8 +255,12 @@ class Decoder {
                 return far_immediate(Instruction::FAR_CALL_SYSTEM);
             case 0xea:
                 return far_immediate(Instruction::FAR_JMP_SYSTEM);
+            case 0xc4:
+                return vex();
             case 0xd9:
                 return x87();
+            case 0xf7:
+                return group3();
             case 0xff:
                 return group5();
             default:
@@ -270,6 +271,13 @@ class Decoder {
     void set_stack_width(Instruction id) {
         set(id);
         if (size_ == CodeSize::Bits64 && !operand_prefix_) out_.operand_size = 8;
+    }
+    void group3() {
+        const ModRm m = modrm();
+        if (m.reg != 7 || out_.operand_size != 4) return set(Instruction::UNDEFINED);
+        set(Instruction::IDIV32);
+        operand(m);
+        out_.undefined = lock_;
     }
     void group5() {
         const ModRm m = modrm();
@@ -325,6 +333,8 @@ class Decoder {
                 return set(Instruction::GETSEC);
             case 0x38:
                 return three_byte_38();
+            case 0x3a:
+                return three_byte_3a();
             case 0x78:
                 return with_operands(repeat_ || operand_prefix_ ? Instruction::UNDEFINED
                                                                 : Instruction::VMREAD);
@@ -424,10 +434,37 @@ class Decoder {
                                        : Instruction::INVPCID);
     }
 
+    void three_byte_3a() {
+        const unsigned opcode = next();
+        if (!operand_prefix_) return set(Instruction::UNDEFINED);
+        compares_text(opcode);
+        out_.undefined = lock_ || repeat_ != 0;
+    }
+    void compares_text(unsigned opcode) {
+        static constexpr Instruction kByOpcode[] = {Instruction::PCMPESTRM, Instruction::PCMPESTRI,
+                                                    Instruction::PCMPISTRM, Instruction::PCMPISTRI};
+        if (opcode < 0x60 || opcode > 0x63) return set(Instruction::UNDEFINED);
+        with_operands(kByOpcode[opcode - 0x60]);
+        out_.operand_size = (rex_ & 8) != 0 ? 8 : 4;
+        out_.number = static_cast<uint8_t>(next());
+    }
+    // There is no AVX, but Unicorn runs what this prefix leads to as if it were not there.
+    void vex() {
+        if (size_ == CodeSize::Bits16) return set(Instruction::UNDEFINED);
+        const unsigned map = next();
+        if (size_ != CodeSize::Bits64 && (map & 0xc0) != 0xc0) return set(Instruction::UNDEFINED);  // LES
+        const unsigned prefix = next() & 3;
+        const unsigned opcode = next();
+        if ((map & 0x1f) != 3 || prefix != 1) return set(Instruction::UNDEFINED);
+        compares_text(opcode);
+        out_.undefined = true;
+    }
+
     std::span<const std::byte> bytes_;
     CodeSize size_;
     size_t at_ = 0;
     bool truncated_ = false;
+    bool lock_ = false;
     bool operand_prefix_ = false;
     bool address_prefix_ = false;
     unsigned repeat_ = 0;
@@ -487,8 +524,8 @@ bool addresses_stack(std::span<const std::byte> bytes, CodeSize size) {
     return stack;
 }
 
-bool needs_hook(Instruction id) {
-    switch (id) {
+bool needs_hook(const StoppedInstruction& instruction) {
+    switch (instruction.id) {
         case Instruction::IN:
         case Instruction::OUT:
         case Instruction::INS:
@@ -500,10 +537,21 @@ bool needs_hook(Instruction id) {
         case Instruction::SYSRET:
         case Instruction::FAR_JMP_SYSTEM:
         case Instruction::FAR_CALL_SYSTEM:
+        case Instruction::PCMPESTRI:
+        case Instruction::PCMPESTRM:
+        case Instruction::IDIV32:
             return true;
+        case Instruction::PCMPISTRI:
+        case Instruction::PCMPISTRM:
+            return !compares_right(instruction);
         default:
             return false;
     }
+}
+
+// It mistakes "equal ordered" where a text ends before its register does.
+bool compares_right(const StoppedInstruction& instruction) {
+    return !instruction.undefined && (instruction.number & 0xc) != 0xc;
 }
 
 }  // namespace vtless::sim

@@ -27,6 +27,8 @@ bool loads_segment(std::span<const std::byte> bytes, bool code64);
 bool addresses_stack(std::span<const std::byte> bytes, CodeSize size);
 
 // Whether Unicorn runs the instruction without asking, and wrongly: such instructions need a hook.
-bool needs_hook(Instruction id);
+bool needs_hook(const StoppedInstruction& instruction);
+// Whether Unicorn's PCMPESTRx or PCMPISTRx is right, but for lengths that it mistakes.
+bool compares_right(const StoppedInstruction& instruction);
 
 }  // namespace vtless::sim

@@ -13,13 +13,26 @@ namespace vtless::sim {
 
 // The instruction starts again as a block of its own. Nothing else makes a block of one instruction that lies
 // inside the block before it, be it at its start, except that the last instruction may branch to itself.
-bool Engine::cut_last_block_short(const BlockSlot& slot) const {
-    if (stepping_ || last_block_ == nullptr || slot.block->count() != 1 || slot.block->repeats) return false;
-    const uint64_t offset = slot.pc - last_pc_;
+bool Engine::cut_last_block_short(uint64_t pc, const CodeBlock& block) const {
+    if (stepping_ || last_block_ == nullptr || block.count() != 1 || block.repeats) return false;
+    const uint64_t offset = pc - last_pc_;
     if (offset >= last_block_->size) return false;
     const auto& offsets = last_block_->offsets;
     if (!std::binary_search(offsets.begin(), offsets.end(), offset)) return false;
-    return offset != offsets.back() || last_block_->size - offset != slot.size || !last_block_->ends_in_loop;
+    return offset != offsets.back() || last_block_->size - offset != block.size || !last_block_->ends_in_loop;
+}
+
+// If the block does that, takes back what the block before was charged for it and for what follows it.
+bool Engine::starts_again(uint64_t pc, const CodeBlock& block) {
+    if (!cut_last_block_short(pc, block)) return false;
+    if (at_hook(pc)) state_.set_lazy_flags(hooked_flags_);
+    const uint64_t offset = pc - last_pc_;
+    const auto& offsets = last_block_->offsets;
+    cycles_ -= cycles_from(offset);
+    instructions_ -=
+        static_cast<uint64_t>(offsets.end() - std::lower_bound(offsets.begin(), offsets.end(), offset));
+    block.restarts = true;
+    return true;
 }
 
 // Each iteration of a REP instruction enters its block again.

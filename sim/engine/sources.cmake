@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 set(VTLESS_SIM_ENGINE_SOURCES
+  engine/carried_out.cc
   engine/code_map.cc
   engine/cpu_state.cc
   engine/engine.cc

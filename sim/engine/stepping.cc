@@ -83,14 +83,7 @@ bool Engine::emulate_flag_instruction() {
     const bool traps = guest_tf_;
     leave_stepping();
     const CpuResult result = emulated.execute(edit_state(), *mmu_, found);
-    instruction_known_ = false;
-    last_block_ = nullptr;
-    if (!result.done()) return stop_with_result(result, found);
-    set_shadow(Shadow::None);
-    retire(config_.costs.of(emulated.capstone_id));
-    if (traps) return stop_with_exception(static_cast<uint8_t>(x86::Vector::DB), false, 0);
-    if (stop_after_step_) return stop_with(Stop::Kind::SingleStep);
-    if (cycles_ >= deadline_) return stop_with(Stop::Kind::Deadline);
+    if (conclude(result, found, config_.costs.of(emulated.capstone_id), traps)) return true;
     enter_stepping();
     return emulate_flag_instruction();
 }

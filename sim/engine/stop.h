@@ -71,6 +71,12 @@ enum class Instruction : uint8_t {
     POPF,
     IRET,  // only while asked for (NMI blocking, hidden TF)
     X87_TRANSCENDENTAL,
+    // Those that the engine carries out itself where Unicorn would not do: nobody sees a stop before them.
+    PCMPESTRI,
+    PCMPESTRM,
+    PCMPISTRI,
+    PCMPISTRM,
+    IDIV32,  // of a 32-bit operand
     VMCALL,
     VMCLEAR,
     VMLAUNCH,
@@ -91,12 +97,13 @@ struct StoppedInstruction {
     Instruction id = Instruction::None;
     uint8_t length = 0;        // bytes, prefixes included
     uint8_t operand_size = 0;  // bytes: 1, 2, 4, 8 (of data moved, for IN/OUT and string I/O)
-    uint8_t number = 0;        // control or debug register, INT vector, or immediate port when has_immediate
+    uint8_t number = 0;        // control or debug register, INT vector, control byte of PCMPxSTRx, or port
     bool has_immediate = false;
     bool rep = false;  // F3 or F2 on INS, OUTS
     bool has_memory = false;
     x86::Gpr gpr = x86::Gpr::RAX;   // register operand (ModRM.reg or ModRM.rm, the one that is not memory)
     x86::Gpr gpr2 = x86::Gpr::RAX;  // second register operand where both are registers
+    bool undefined = false;         // #UD, although Unicorn runs it
     // Without has_memory its address size and segment count all the same: of string I/O and MONITOR.
     x86::MemoryOperand memory;
     // Far JMP and CALL with an immediate operand (ptr16:32).

@@ -55,6 +55,8 @@ bool arrives_as_general_protection(Instruction id) {
     return id == Instruction::MOV_TO_DR || id == Instruction::MOV_FROM_DR;
 }
 
+bool is_carried_out(Instruction id) { return id >= Instruction::PCMPESTRI && id <= Instruction::IDIV32; }
+
 uint64_t page_of(uint64_t address) { return address & ~uint64_t{0xfff}; }
 
 }  // namespace
@@ -95,6 +97,7 @@ bool Engine::settle(bool refused) {
         case Event::HookedInstruction:
             if (system_call_rip_ != kNever) rip_ = system_call_rip_;
             refund_unexecuted();
+            if (is_carried_out(stop_.instruction.id)) return carry_out();
             return stop_with(Stop::Kind::Instruction);
         case Event::NewHooks:
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);

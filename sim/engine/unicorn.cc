@@ -74,7 +74,7 @@ void Unicorn::map(uint64_t physical, size_t bytes, void* host) {
     VTLESS_CHECK(uc_mem_map_ptr(uc_, physical, bytes, UC_PROT_ALL, host) == UC_ERR_OK);
 }
 
-void Unicorn::attach(const UnicornHooks& hooks, void* self) {
+bool Unicorn::attach(const UnicornHooks& hooks, void* self) {
     hooks_ = hooks;
     self_ = self;
     const auto add = [&](int type, auto callback, auto... extra) {
@@ -90,13 +90,23 @@ void Unicorn::attach(const UnicornHooks& hooks, void* self) {
     add(UC_HOOK_INSN, hooks.sysenter, static_cast<int>(UC_X86_INS_SYSENTER));
     add(UC_HOOK_INSN, hooks.rdtsc, static_cast<int>(UC_X86_INS_RDTSC));
     add(UC_HOOK_INSN, hooks.rdtscp, static_cast<int>(UC_X86_INS_RDTSCP));
+    // Addresses that are not canonical, so that no code is there.
+    constexpr std::array<uint64_t, 2> kNowhere = {0x5a11'0000'0000'1000, 0x5a11'0000'0000'2000};
+    VTLESS_CHECK(uc_hook_add(uc_, &code_hook_, UC_HOOK_CODE, reinterpret_cast<void*>(hooks.code), self,
+                             kNowhere[0], kNowhere[1]) == UC_ERR_OK);
+    return std::memcmp(hooked_range(), kNowhere.data(), sizeof kNowhere) == 0;
 }
 
-void Unicorn::add_code_hook(uint64_t linear) {
-    if (!code_hooks_.insert(linear).second) return;
-    uc_hook handle;
-    VTLESS_CHECK(uc_hook_add(uc_, &handle, UC_HOOK_CODE, reinterpret_cast<void*>(hooks_.code), self_, linear,
-                             linear) == UC_ERR_OK);
+std::byte* Unicorn::hooked_range() const {
+    return reinterpret_cast<std::byte*>(code_hook_) +
+           layout::kHookRange;  // NOLINT(performance-no-int-to-ptr)
+}
+
+void Unicorn::hook_code(uint64_t first, uint64_t last) {
+    first_hooked_ = first;
+    last_hooked_ = last;
+    const std::array range = {first, last};
+    std::memcpy(hooked_range(), range.data(), sizeof range);
 }
 
 // A hook of stores is what makes Unicorn translate loads too so that they can be seen. The hook after a load
@@ -116,6 +126,16 @@ void Unicorn::ignore_accesses() {
 void Unicorn::write_msr(uint32_t msr, uint64_t value) {
     uc_x86_msr operand{msr, value};
     VTLESS_CHECK(uc_reg_write(uc_, UC_X86_REG_MSR, &operand) == UC_ERR_OK);
+}
+
+std::array<uint64_t, 2> Unicorn::read_xmm(unsigned index) const {
+    std::array<uint64_t, 2> value;
+    VTLESS_CHECK(uc_reg_read(uc_, UC_X86_REG_XMM0 + static_cast<int>(index), value.data()) == UC_ERR_OK);
+    return value;
+}
+
+void Unicorn::write_xmm(unsigned index, const std::array<uint64_t, 2>& value) {
+    VTLESS_CHECK(uc_reg_write(uc_, UC_X86_REG_XMM0 + static_cast<int>(index), value.data()) == UC_ERR_OK);
 }
 
 uint64_t Unicorn::read(x86::Gpr index) const { return read(kGprIds[static_cast<size_t>(index)]); }

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_set>
 
 #include "isa/check.h"
 #include "isa/expected.h"
@@ -46,10 +45,15 @@ class Unicorn {
     static std::string version();
 
     void map(uint64_t physical, size_t bytes, void* host);
-    void attach(const UnicornHooks& hooks, void* self);
-    // Stops before the instruction at this linear address, in blocks translated from now on.
-    void add_code_hook(uint64_t linear);
-    bool has_code_hook(uint64_t linear) const { return code_hooks_.contains(linear); }
+    // False if hooks are not laid out as image_layout.h says.
+    bool attach(const UnicornHooks& hooks, void* self);
+    // From now on blocks are translated to call the code hook before each instruction that begins in
+    // [first, last], linear; those that have been stay as they are. There is but this one code hook, because
+    // a list of them is searched whenever one is called.
+    void hook_code(uint64_t first, uint64_t last);
+    bool hooks_code(uint64_t first, uint64_t last) const {
+        return first >= first_hooked_ && last <= last_hooked_;
+    }
 
     uc_err start(uint64_t rip) { return uc_emu_start(uc_, rip, 0, 0, 0); }
     void stop() { uc_emu_stop(uc_); }
@@ -61,6 +65,8 @@ class Unicorn {
     }
     void write(int reg, uint64_t value) { VTLESS_CHECK(uc_reg_write(uc_, reg, &value) == UC_ERR_OK); }
     void write_msr(uint32_t msr, uint64_t value);
+    std::array<uint64_t, 2> read_xmm(unsigned index) const;
+    void write_xmm(unsigned index, const std::array<uint64_t, 2>& value);
     uint64_t read(x86::Gpr index) const;
     void write(x86::Gpr index, uint64_t value);
 
@@ -86,13 +92,16 @@ class Unicorn {
 
   private:
     Unicorn() = default;
+    std::byte* hooked_range() const;
 
     uc_engine* uc_ = nullptr;
     uc_context* context_ = nullptr;
     std::byte* state_ = nullptr;
     UnicornHooks hooks_{};
     void* self_ = nullptr;
-    std::unordered_set<uint64_t> code_hooks_;
+    uc_hook code_hook_{};
+    uint64_t first_hooked_ = ~uint64_t{0};
+    uint64_t last_hooked_ = 0;
     std::array<uc_hook, 2> access_hooks_{};
 };
 

@@ -91,5 +91,29 @@ TEST(Restarts, SysretStopsBeforeItself) {
     EXPECT_EQ(m.engine().stop().instruction.operand_size, 8);
 }
 
+// SETC has a hook, which has moved to other code when the store drops the block.
+TEST(Restarts, AnInstructionWhoseHookHasToComeBack) {
+    constexpr uint64_t kOther = kCode + 0x1000;
+    for (const uint64_t quantum : {0, 1}) {
+        GuestMachine m;
+        m.long_mode();
+        for (const uint64_t at : {kCode, kOther})  // add eax, ebx; setc [r15]; mov al, 5; hlt
+            m.code(at, {0x01, 0xd8, 0x41, 0x0f, 0x92, 0x07, 0xb0, 0x05, 0xf4});
+        for (const uint64_t at : {kCode, kOther}) {
+            m.engine().set_rip(at);
+            m.engine().set_gpr(Gpr::R15, 0x300000);
+            run_to_halt(m, 0);
+        }
+        const uint64_t before = m.engine().instructions();
+        m.engine().set_rip(kCode);
+        m.engine().set_gpr(Gpr::RAX, 0xffffffff);
+        m.engine().set_gpr(Gpr::RBX, 3);
+        m.engine().set_gpr(Gpr::R15, kCode + 7);
+        run_to_halt(m, quantum);
+        EXPECT_EQ(m.engine().instructions() - before, 3u) << quantum;
+        EXPECT_EQ(m.gpr(Gpr::RAX) & 0xff, 1u);
+    }
+}
+
 }  // namespace
 }  // namespace vtless::sim

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// Instructions that the engine carries out itself, because Unicorn would give a wrong result or crash: text
+// comparisons with lengths of more than 31 bits or "equal ordered", and a division that overflows.
+#include <capstone/capstone.h>
+
+#include <algorithm>
+
+#include "isa/x86/control_regs.h"
+#include "isa/x86/exception.h"
+#include "isa/x86/rflags.h"
+#include "sim/cpu/operand.h"
+#include "sim/cpu/text_comparison.h"
+#include "sim/engine/engine.h"
+#include "sim/engine/instruction_decoder.h"
+#include "sim/engine/unicorn.h"
+
+namespace vtless::sim {
+namespace {
+
+using x86::Gpr;
+
+bool has_explicit_lengths(Instruction id) {
+    return id == Instruction::PCMPESTRI || id == Instruction::PCMPESTRM;
+}
+
+bool gives_index(Instruction id) { return id == Instruction::PCMPESTRI || id == Instruction::PCMPISTRI; }
+
+// Unicorn takes the magnitude of 32 bits, as a 32-bit integer.
+bool is_safe_length(uint64_t reg, bool wide) {
+    if (!wide) return static_cast<uint32_t>(reg) != 0x80000000;
+    const auto value = static_cast<int64_t>(reg);
+    return value > INT32_MIN && value <= INT32_MAX;
+}
+
+unsigned capstone_id(Instruction id) {
+    switch (id) {
+        case Instruction::PCMPESTRI:
+            return X86_INS_PCMPESTRI;
+        case Instruction::PCMPESTRM:
+            return X86_INS_PCMPESTRM;
+        case Instruction::PCMPISTRI:
+            return X86_INS_PCMPISTRI;
+        case Instruction::PCMPISTRM:
+            return X86_INS_PCMPISTRM;
+        default:
+            return X86_INS_IDIV;
+    }
+}
+
+// SDM Vol. 2A table 2-21 "Type 4 Class Exception Conditions", of instructions without VEX prefix; unaligned
+// operands are fine.
+CpuResult check_sse(const CpuState& cpu) {
+    if ((cpu.cr0() & x86::cr0::EM) != 0 || (cpu.cr4() & x86::cr4::OSFXSR) == 0) {
+        return CpuResult::fault(x86::Vector::UD);
+    }
+    if ((cpu.cr0() & x86::cr0::TS) != 0) return CpuResult::fault(x86::Vector::NM);
+    return CpuResult::ok();
+}
+
+CpuResult compare(CpuState& cpu, Mmu& mmu, Unicorn& unicorn, const StoppedInstruction& instruction) {
+    if (CpuResult allowed = check_sse(cpu); !allowed.done()) return allowed;
+    Text first{unicorn.read_xmm(static_cast<unsigned>(instruction.gpr2)), 0};
+    Text second;
+    if (instruction.has_memory) {
+        CpuResult read = read_memory(cpu, mmu, instruction, std::as_writable_bytes(std::span(second.bits)));
+        if (!read.done()) return read;
+    } else {
+        second.bits = unicorn.read_xmm(static_cast<unsigned>(instruction.gpr));
+    }
+    const uint8_t control = instruction.number;
+    if (has_explicit_lengths(instruction.id)) {
+        const bool wide = instruction.operand_size == 8;
+        first.length = explicit_length(cpu.gpr(Gpr::RAX), wide, control);
+        second.length = explicit_length(cpu.gpr(Gpr::RDX), wide, control);
+    } else {
+        first.length = implicit_length(first.bits, control);
+        second.length = implicit_length(second.bits, control);
+    }
+    const TextComparison compared = compare_texts(first, second, control);
+    if (gives_index(instruction.id)) {
+        cpu.set_gpr(Gpr::RCX, match_index(compared.matches, control));
+    } else {
+        unicorn.write_xmm(0, match_mask(compared.matches, control));
+    }
+    cpu.set_rflags((cpu.rflags() & ~x86::rflags::kArithmetic) | compared.flags);
+    retire(cpu, instruction.length);
+    return CpuResult::ok();
+}
+
+// Whatever the divisor is, its quotient has more than 32 bits.
+CpuResult divide(const CpuState& cpu, Mmu& mmu, const StoppedInstruction& instruction) {
+    std::array<std::byte, 4> divisor;
+    if (instruction.has_memory) {
+        CpuResult read = read_memory(cpu, mmu, instruction, divisor);
+        if (!read.done()) return read;
+    }
+    return CpuResult::fault(x86::Vector::DE);
+}
+
+}  // namespace
+
+bool Engine::divides_in_last_block(uint64_t linear) const {
+    if (last_block_ == nullptr || last_block_->divisions.empty()) return false;
+    const auto& divisions = last_block_->divisions;
+    return std::ranges::find(divisions, linear - last_pc_) != divisions.end();
+}
+
+// The dividend whose quotient by -1 the host cannot divide either.
+bool Engine::quotient_overflows() const {
+    return static_cast<uint32_t>(state_.gpr(Gpr::RDX)) == 0x80000000 &&
+           static_cast<uint32_t>(state_.gpr(Gpr::RAX)) == 0;
+}
+
+bool Engine::runs_natively(const StoppedInstruction& instruction) const {
+    if (instruction.id == Instruction::IDIV32) return !instruction.undefined && !quotient_overflows();
+    if (!has_explicit_lengths(instruction.id)) return false;
+    const bool wide = instruction.operand_size == 8;
+    return compares_right(instruction) && is_safe_length(state_.gpr(Gpr::RAX), wide) &&
+           is_safe_length(state_.gpr(Gpr::RDX), wide);
+}
+
+// True when stop_ is to be returned.
+bool Engine::carry_out() {
+    const StoppedInstruction found = stop_.instruction;
+    const bool traps = stepping_ ? guest_tf_ : (rflags() & x86::rflags::TF) != 0;
+    if (stepping_) leave_stepping();
+    CpuState& cpu = edit_state();
+    CpuResult result = CpuResult::fault(x86::Vector::UD);
+    if (!found.undefined) {
+        result = found.id == Instruction::IDIV32 ? divide(cpu, *mmu_, found)
+                                                 : compare(cpu, *mmu_, *unicorn_, found);
+    }
+    return conclude(result, found, config_.costs.of(capstone_id(found.id)), traps);
+}
+
+bool Engine::conclude(const CpuResult& result, const StoppedInstruction& instruction, uint64_t cost,
+                      bool traps) {
+    instruction_known_ = false;
+    last_block_ = nullptr;
+    if (!result.done()) return stop_with_result(result, instruction);
+    set_shadow(Shadow::None);
+    retire(cost);
+    if (traps) return stop_with_exception(static_cast<uint8_t>(x86::Vector::DB), false, 0);
+    if (stop_after_step_) return stop_with(Stop::Kind::SingleStep);
+    if (cycles_ >= deadline_) return stop_with(Stop::Kind::Deadline);
+    return false;
+}
+
+}  // namespace vtless::sim

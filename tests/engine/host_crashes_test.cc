@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Guest instructions that crash the process or that Unicorn mistakes, and what guards against them stands on.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "tests/engine/support/bare_machine.h"
+
+namespace vtless::engine_test {
+namespace {
+
+constexpr uint64_t kCode = 0x100000;
+
+void run(std::initializer_list<uint8_t> code, uint64_t rax, uint64_t rdx, uint64_t rcx) {
+    BareMachine m;
+    m.code(kCode, code);
+    m.code(kCode + code.size(), {0xf4});
+    m.load(GuestState::long_mode(kCode));
+    m.set_reg(UC_X86_REG_RAX, rax);
+    m.set_reg(UC_X86_REG_RDX, rdx);
+    m.set_reg(UC_X86_REG_RCX, rcx);
+    m.resume(kCode);
+}
+
+TEST(HostCrashes, IdivOfTheSmallestDividendByMinusOne) {
+    EXPECT_EXIT(run({0xf7, 0xf9}, 0, 0x80000000, 0xffffffff), testing::KilledBySignal(SIGFPE), "");
+    run({0xf7, 0xf9}, 0, 0x80000001, 0xffffffff);
+    run({0x66, 0xf7, 0xf9}, 0, 0x8000, 0xffff);
+    run({0x48, 0xf7, 0xf9}, 0, uint64_t{1} << 63, ~uint64_t{0});
+}
+
+TEST(HostCrashes, PcmpestrmOfTheSmallestLength) {
+    EXPECT_DEATH(run({0x66, 0x0f, 0x3a, 0x60, 0xc1, 0x00}, 0x80000000, 1, 0), "");
+    EXPECT_DEATH(run({0xc4, 0xe3, 0x79, 0x60, 0xc1, 0x00}, 0x80000000, 1, 0), "") << "and there is no AVX";
+    run({0x66, 0x0f, 0x3a, 0x60, 0xc1, 0x00}, 0x80000001, 1, 0);
+}
+
+// D24: the translator gives up, so that no hook can help.
+TEST(HostCrashes, LockedBitTestsOfRegisters) {
+    for (const unsigned opcode : {0xa3, 0xab, 0xb3, 0xbb}) {
+        EXPECT_EXIT(run({0xf0, 0x0f, static_cast<uint8_t>(opcode), 0xc1}, 0, 0, 0),
+                    testing::KilledBySignal(SIGABRT), "tcg fatal error");
+    }
+    for (const unsigned modrm : {0xe1, 0xe9, 0xf1, 0xf9}) {
+        EXPECT_EXIT(run({0xf0, 0x0f, 0xba, static_cast<uint8_t>(modrm), 0}, 0, 0, 0),
+                    testing::KilledBySignal(SIGABRT), "tcg fatal error");
+    }
+}
+
+// As it should be: the decoder of hooked instructions does the same.
+TEST(HostCrashes, ARexPrefixBeforeAnotherCountsForNothing) {
+    for (const unsigned prefix : {0x66, 0x67, 0xf2, 0xf3, 0x2e, 0x36, 0x64, 0x65}) {
+        BareMachine m;
+        m.code(kCode, {0x4f, static_cast<uint8_t>(prefix), 0xff, 0xc0, 0xf4});  // inc eax, or ax
+        m.load(GuestState::long_mode(kCode));
+        m.set_reg(UC_X86_REG_RAX, 0xffffffff);
+        m.resume(kCode);
+        EXPECT_EQ(m.reg(UC_X86_REG_RAX), prefix == 0x66 ? 0xffff0000u : 0u) << std::hex << prefix;
+    }
+}
+
+// What one code hook, whose range moves, stands on.
+TEST(CodeHook, ItsRangeCountsWhenABlockIsTranslated) {
+    BareMachine m;
+    m.code(kCode, {0x90, 0x90, 0x90, 0xf4});
+    m.code(kCode + 0x100, {0x90, 0x90, 0x90, 0xf4});
+    struct Calls {
+        static void count(uc_engine*, uint64_t, uint32_t, void* self) { ++*static_cast<unsigned*>(self); }
+    };
+    unsigned calls = 0;
+    constexpr uint64_t kRange[] = {0x5a11'0000'0000'1000, 0x5a11'0000'0000'2000};
+    uc_hook hook;
+    ASSERT_EQ(uc_hook_add(m.uc(), &hook, UC_HOOK_CODE, reinterpret_cast<void*>(&Calls::count), &calls,
+                          kRange[0], kRange[1]),
+              UC_ERR_OK);
+    auto* range = reinterpret_cast<uint8_t*>(hook) + 24;
+    ASSERT_EQ(std::memcmp(range, kRange, sizeof kRange), 0);
+    const auto move = [range](uint64_t first, uint64_t last) {
+        std::memcpy(range, &first, sizeof first);
+        std::memcpy(range + 8, &last, sizeof last);
+    };
+    m.load(GuestState::long_mode(kCode));
+    move(kCode + 1, kCode + 2);
+    m.resume(kCode);
+    EXPECT_EQ(calls, 2u);
+    move(kCode + 0x100, kCode + 0x100);
+    m.resume(kCode);
+    EXPECT_EQ(calls, 4u) << "the translated block still calls it";
+    m.resume(kCode + 0x100);
+    EXPECT_EQ(calls, 5u);
+}
+
+}  // namespace
+}  // namespace vtless::engine_test
