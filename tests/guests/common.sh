@@ -39,3 +39,12 @@ busy() {
   trap 'kill "${loops[@]}" 2>/dev/null || true' EXIT
 }
 loops=()
+
+# valgrind_runs_it: skips where it cannot. Unicorn leaves alone what it does not know: undefined values are not
+# ours to judge.
+valgrind_runs_it() {
+  command -v valgrind >/dev/null || skip "no valgrind here"
+  ! grep -q __asan_init "$VTLESS" || skip "valgrind does not run a sanitizer's build"
+}
+# shellcheck disable=SC2034
+valgrind=(valgrind --quiet --undef-value-errors=no --error-exitcode=9 --smc-check=all-non-file)
