@@ -7,6 +7,11 @@
 #include "bench/support/vcpu_guest.h"
 #include "bench/support/versus.h"
 
+extern "C" {
+#include "tests/capi/fields.h"
+#include "tests/capi/guest.h"
+}
+
 namespace {
 
 using namespace vtless;
@@ -61,6 +66,19 @@ void ept_violation(benchmark::State& state) {
              })}});
 }
 
+// What a hypervisor on libvtless pays that does the least: which exit, and RIP past the instruction.
+void c_abi(benchmark::State& state) {
+    BareGuest bare(VTLESS_GUEST(cpuid_loop), {.intercept_hlt = true});
+    constexpr uint8_t kCpuidLoop[] = {0x0f, 0xa2, 0xeb, 0xfc};
+    guest c;
+    open_guest(&c);
+    put_code(&c, GUEST_CODE, kCpuidLoop, sizeof kCpuidLoop);
+    VTLESS_CHECK(run(&c) == EXIT_CPUID);
+    versus(state, "CPUID exit through the C ABI", Target::at_most_times(2),
+           {{bare_rounds(bare, kCode + 2), rounds([&] { VTLESS_CHECK(skip(&c) == EXIT_CPUID); })}});
+    close_guest(&c);
+}
+
 // The share of the engine in the above.
 void engine_cpuid(benchmark::State& state) {
     BareGuest bare(VTLESS_GUEST(cpuid_loop), {.intercept_hlt = true});
@@ -75,6 +93,7 @@ void engine_cpuid(benchmark::State& state) {
 }
 
 const bool registered = add("exit/cpuid", cpuid) && add("exit/hlt", hlt) && add("exit/io", io) &&
-                        add("exit/ept_violation", ept_violation) && add("exit/engine_cpuid", engine_cpuid);
+                        add("exit/ept_violation", ept_violation) && add("exit/engine_cpuid", engine_cpuid) &&
+                        add("exit/c_abi", c_abi);
 
 }  // namespace

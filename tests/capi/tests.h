@@ -29,7 +29,8 @@
     T(bad_handles_are_refused)                             \
     T(null_pointers_are_refused)                           \
     T(bad_memory_arguments_are_refused)                    \
-    T(bad_values_are_refused)
+    T(bad_values_are_refused)                              \
+    T(random_calls_never_crash)
 
 #define DECLARE_TEST(name) void test_##name(void);
 EACH_TEST(DECLARE_TEST)
