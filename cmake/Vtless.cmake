@@ -3,7 +3,7 @@
 add_library(vtless_options INTERFACE)
 target_compile_features(vtless_options INTERFACE cxx_std_20)
 target_compile_options(vtless_options INTERFACE
-  -Wall -Wextra -Wconversion -Wshadow -Wold-style-cast
+  -Wall -Wextra -Wconversion -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast>
   $<$<BOOL:${VTLESS_WERROR}>:-Werror>)
 
 # vtless_library(NAME folder-name SOURCES... ) makes the target vtless_NAME, alias vtless::NAME.
