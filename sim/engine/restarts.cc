@@ -62,7 +62,7 @@ bool Engine::repeat_is_paid(const CodeBlock& block) const {
 // Whether the first iteration, at the end of a longer block, was a store into that block: the count at its
 // start is not known. Then the store is yet to come; else the one before it has been done.
 bool Engine::first_iteration_starts_again(const CodeBlock& block) const {
-    const unsigned width = block.repeat_width;
+    const uint64_t width = block.repeat_width;  // 64 bits: it is negated
     if (width == 0) return false;
     int32_t direction;  // RFLAGS in the image lacks DF here
     std::memcpy(&direction, state_.image() + layout::kDirection, sizeof direction);

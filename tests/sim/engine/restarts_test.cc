@@ -64,6 +64,19 @@ TEST(Restarts, ARepeatedStoreThatSweepsOverItsOwnBlock) {
     }
 }
 
+// Downwards, over what of the block has run: only the first iteration stores into it.
+TEST(Restarts, ARepeatedStoreThatStartsInItsOwnBlockAndGoesDown) {
+    for (const uint64_t quantum : {0, 1, 2, 3, 5}) {
+        GuestMachine m;
+        m.long_mode();
+        // mov al, 0xff; mov ecx, 4; lea rdi, [kCode]; std; rep stosb; nop; hlt
+        m.code(kCode, {0xb0, 0xff, 0xb9, 4, 0, 0, 0, 0x48, 0x8d, 0x3d, 0xf2, 0xff, 0xff, 0xff, 0xfd, 0xf3,
+                       0xaa, 0x90, 0xf4});
+        EXPECT_EQ(run_to_halt(m, quantum).second, 9u) << quantum;
+        EXPECT_EQ(m.get<uint32_t>(kCode - 3), 0xffffffffu);
+    }
+}
+
 // The translator runs what Capstone, and the SDM, call undefined: SHLD behind a VEX prefix.
 TEST(Restarts, InstructionsThatOnlyTheTranslatorKnowsAreCountedToo) {
     for (const uint64_t quantum : {0, 1, 2, 3}) {
