@@ -394,6 +394,7 @@ class Decoder {
             case 0x04:
                 return set(Instruction::VMXOFF);
             case 0x08:
+                out_.memory.segment = segment_.value_or(SegmentRegister::DS);
                 return set(Instruction::MONITOR);
             case 0x09:
                 return set(Instruction::MWAIT);
@@ -421,8 +422,10 @@ class Decoder {
             }
             if (m.reg == 7) set(Instruction::VMPTRST);
         } else {
-            if (m.reg == 6) set(Instruction::RDRAND);
-            if (m.reg == 7) set(repeat_ == 0xf3 ? Instruction::RDPID : Instruction::RDSEED);
+            if (m.reg == 7 && repeat_ == 0xf3) set(Instruction::RDPID);
+            if (repeat_ == 0 && !lock_ && m.reg >= 6) {
+                set(m.reg == 6 ? Instruction::RDRAND : Instruction::RDSEED);
+            }
         }
         operand(m);
     }

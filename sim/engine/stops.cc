@@ -50,9 +50,10 @@ bool arrives_as_undefined(Instruction id) {
     }
 }
 
-// VMX lets this one exit at any CPL, where Unicorn has found a #GP already.
-bool arrives_as_general_protection(Instruction id) {
-    return id == Instruction::MOV_TO_DR || id == Instruction::MOV_FROM_DR;
+// VMX lets these exit where Unicorn has found a #GP already: for the CPL, or for ECX.
+bool arrives_as_general_protection(Instruction id, unsigned cpl) {
+    if (id == Instruction::MONITOR || id == Instruction::MWAIT) return true;
+    return cpl != 0 && (id == Instruction::MOV_TO_DR || id == Instruction::MOV_FROM_DR);
 }
 
 bool is_carried_out(Instruction id) { return id >= Instruction::PCMPESTRI && id <= Instruction::IDIV32; }
@@ -152,8 +153,8 @@ bool Engine::settle_exception(uint8_t vector) {
     refund_unexecuted();
     const bool refused =
         (vector == static_cast<uint8_t>(Vector::UD) && arrives_as_undefined(instruction().id)) ||
-        (vector == static_cast<uint8_t>(Vector::GP) && cpl() != 0 &&
-         arrives_as_general_protection(instruction().id));
+        (vector == static_cast<uint8_t>(Vector::GP) &&
+         arrives_as_general_protection(instruction().id, cpl()));
     if (refused) return stop_with(Stop::Kind::Instruction);
     if (!x86::has_error_code(static_cast<Vector>(vector))) return stop_with_exception(vector, false, 0);
     load_image();

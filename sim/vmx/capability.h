@@ -81,7 +81,8 @@ inline constexpr uint32_t kPrimaryAllowed1 = [] {
 inline constexpr uint32_t kSecondaryAllowed1 = [] {
     using S = x86::SecondaryControls;
     return S::ENABLE_EPT | S::DESCRIPTOR_TABLE_EXITING | S::ENABLE_RDTSCP | S::ENABLE_VPID |
-           S::WBINVD_EXITING | S::UNRESTRICTED_GUEST | S::USE_TSC_SCALING;
+           S::WBINVD_EXITING | S::UNRESTRICTED_GUEST | S::PAUSE_LOOP_EXITING | S::RDRAND_EXITING |
+           S::RDSEED_EXITING | S::USE_TSC_SCALING;
 }();
 
 inline constexpr uint32_t kExitAllowed1 = [] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CPUID of an Intel processor with everything that the engine's processor model runs: no AVX, XSAVES, PCID,
-// INVPCID, RDRAND or RDSEED.
+// CPUID of an Intel processor with everything that the engine's processor model runs: no AVX, XSAVES, PCID
+// or INVPCID.
 #pragma once
 
 #include "sim/vmx/cpuid.h"
@@ -15,7 +15,7 @@ inline constexpr char kBrand[49] = "vtless software VMX processor";
 inline constexpr uint32_t kFeaturesEcx = [] {
     using namespace leaf::leaf1_ecx;
     return SSE3 | PCLMULQDQ | MONITOR | VMX | SSSE3 | CMPXCHG16B | SSE4_1 | SSE4_2 | MOVBE | POPCNT | AESNI |
-           XSAVE;
+           XSAVE | RDRAND;
 }();
 inline constexpr uint32_t kFeaturesEdx = [] {
     using namespace leaf::leaf1_edx;
@@ -24,7 +24,7 @@ inline constexpr uint32_t kFeaturesEdx = [] {
 }();
 inline constexpr uint32_t kStructuredEbx = [] {
     using namespace leaf::leaf7_ebx;
-    return FSGSBASE | TSC_ADJUST | BMI1 | SMEP | BMI2 | ERMS | ADX | SMAP | CLFLUSHOPT | CLWB;
+    return FSGSBASE | TSC_ADJUST | BMI1 | SMEP | BMI2 | ERMS | RDSEED | ADX | SMAP | CLFLUSHOPT | CLWB;
 }();
 inline constexpr uint32_t kExtendedEcx =
     leaf::extended_ecx::LAHF64 | leaf::extended_ecx::LZCNT | leaf::extended_ecx::PREFETCHW;

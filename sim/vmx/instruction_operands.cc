@@ -16,6 +16,7 @@ struct Format {
     bool operand_size = false;   // bit 11
     bool segment_only = false;   // OUTS
     bool reg2 = false;           // bits 31:28
+    bool only_register = false;  // bits 6:3 name it, bits 12:11 the operand size
     uint8_t identity = 0;        // bits 29:28
     bool present = false;
 };
@@ -54,6 +55,7 @@ constexpr std::array<Format, kInstructions> build_formats() {
     for (const Instruction id : {Instruction::VMREAD, Instruction::VMWRITE}) {
         set(id, {.memory = true, .memory_or_reg = true, .reg2 = true});
     }
+    for (const Instruction id : {Instruction::RDRAND, Instruction::RDSEED}) set(id, {.only_register = true});
     return formats;
 }
 constexpr auto kFormats = build_formats();
@@ -84,6 +86,10 @@ Gva operand_address(const CpuState& cpu, const StoppedInstruction& instruction) 
 uint32_t instruction_information(const StoppedInstruction& instruction) {
     const Format& format = kFormats[static_cast<size_t>(instruction.id)];
     if (!format.present) return 0;
+    if (format.only_register) {
+        return static_cast<uint32_t>(instruction.gpr) << 3 |
+               static_cast<uint32_t>(std::countr_zero(instruction.operand_size) - 1) << 11;
+    }
     uint32_t word = static_cast<uint32_t>(std::countr_zero(instruction.memory.address_bytes) - 1) << 7;
     word |= static_cast<uint32_t>(format.identity) << 28;
     if (format.segment_only) word |= static_cast<uint32_t>(instruction.memory.segment) << 15;

@@ -19,6 +19,8 @@ const ExitRecord& NonRoot::run(const Vmcs& vmcs) {
     delivering_.reset();
     iret_unblocked_nmi_ = false;
     monitor_trap_ = false;
+    monitor_armed_ = false;
+    pause_loop_.any = false;
     parts_.events.set_stalled(false);
     Next next = inject();
     while (next == Next::Run) next = advance();
@@ -37,7 +39,7 @@ Next NonRoot::advance() {
     if (events_possible()) {
         if (take_events() == Next::Exit) return Next::Exit;
         if (monitor_trap_) return Next::Run;  // a handler was entered: the exit comes before all else
-        if (state_.activity == x86::ActivityState::HLT) return wait_in_hlt();
+        if (state_.activity == x86::ActivityState::HLT) return wait_for_event();
     }
     prepare_run();
     // What waits for the end of a MOV SS shadow waits for one instruction.
@@ -58,7 +60,8 @@ void NonRoot::prepare_run() {
     const bool rdtsc_stops = primary.has(x86::PrimaryControls::RDTSC_EXITING) || scales_tsc() ||
                              (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
     engine().set_optional_stops(
-        {primary.has(x86::PrimaryControls::PAUSE_EXITING),
+        {primary.has(x86::PrimaryControls::PAUSE_EXITING) ||
+             vmcs_->secondary().has(x86::SecondaryControls::PAUSE_LOOP_EXITING),
          vmcs_->secondary().has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING), true, rdtsc_stops,
          rdtsc_stops || !vmcs_->secondary().has(x86::SecondaryControls::ENABLE_RDTSCP)});
     engine().set_tsc_offset(guest_tsc() - engine().cycles());

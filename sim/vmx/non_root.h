@@ -89,7 +89,7 @@ class NonRoot {
     Next take_pending_debug();
     Next take_nmi();
     Next take_interrupt();
-    Next wait_in_hlt();
+    Next wait_for_event();
     Next on_requested();
     uint64_t next_deadline() const;
 
@@ -122,6 +122,15 @@ class NonRoot {
     Next software_event(const StoppedInstruction& instruction);
     Next invlpg(const StoppedInstruction& instruction);
     Next system(const StoppedInstruction& instruction);
+
+    // non_root_waits.cc
+    Next pause(const StoppedInstruction& instruction);
+    bool pauses_for_too_long();
+    Next monitor(const StoppedInstruction& instruction);
+    Next mwait(const StoppedInstruction& instruction);
+
+    // non_root_random.cc
+    Next random(const StoppedInstruction& instruction);
 
     // non_root_registers.cc
     Next mov_to_cr(const StoppedInstruction& instruction);
@@ -160,6 +169,13 @@ class NonRoot {
     std::optional<Event> delivering_;  // the event during whose delivery an exit would happen
     bool iret_unblocked_nmi_ = false;  // by the instruction that is running
     bool monitor_trap_ = false;        // an MTF VM exit is pending at this instruction boundary
+    bool monitor_armed_ = false;       // by MONITOR, since VM entry
+    // Executions of PAUSE at CPL 0 since VM entry, in engine cycles: the last one, and the first of its loop.
+    struct PauseLoop {
+        bool any = false;
+        uint64_t first = 0;
+        uint64_t last = 0;
+    } pause_loop_;
 };
 
 }  // namespace vtless::sim

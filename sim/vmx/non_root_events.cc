@@ -99,7 +99,7 @@ Next NonRoot::take_interrupt() {
 
 // Time passes until something can wake the guest. When nothing ever will, the platform resets the processor:
 // an INIT signal, which exits from HLT whatever the controls say.
-Next NonRoot::wait_in_hlt() {
+Next NonRoot::wait_for_event() {
     const uint64_t next = next_deadline();
     if (next == HostEvents::kNever) {
         parts_.events.set_stalled(true);

@@ -155,9 +155,10 @@ struct InstructionRules {
         r[I::WBINVD] = {Guard::Cpl0,        Exits::Secondary, SecondaryControls::WBINVD_EXITING,
                         ExitReason::WBINVD, &N::nothing,      Report::Nothing};
         r[I::INVLPG] = never(Guard::Cpl0, &N::invlpg);
-        r[I::MONITOR] = primary(Guard::Cpl0OrUndefined, P::MONITOR_EXITING, ExitReason::MONITOR, &N::nothing);
-        r[I::MWAIT] = primary(Guard::Cpl0OrUndefined, P::MWAIT_EXITING, ExitReason::MWAIT, &N::nothing);
-        r[I::PAUSE] = primary(Guard::None, P::PAUSE_EXITING, ExitReason::PAUSE, &N::nothing);
+        r[I::MONITOR] = never(Guard::Cpl0OrUndefined, &N::monitor);
+        r[I::MWAIT] = never(Guard::Cpl0OrUndefined, &N::mwait);
+        r[I::PAUSE] = primary(Guard::None, P::PAUSE_EXITING, ExitReason::PAUSE, &N::pause);
+        r[I::RDRAND] = r[I::RDSEED] = never(Guard::None, &N::random);
         r[I::SYSCALL] = r[I::SYSRET] = r[I::SYSENTER] = r[I::SYSEXIT] = never(Guard::None, &N::system);
         r[I::FAR_JMP_SYSTEM] = r[I::FAR_CALL_SYSTEM] = never(Guard::None, &N::system);
         r[I::IRET] = never(Guard::None, &N::iret);

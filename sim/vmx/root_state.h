@@ -11,6 +11,7 @@
 #include "isa/x86/msr.h"
 #include "isa/x86/registers.h"
 #include "isa/x86/segment.h"
+#include "sim/vmx/random_numbers.h"
 
 namespace vtless::sim {
 
@@ -68,6 +69,7 @@ struct RootState {
     uint64_t cr8 = 0;
     uint64_t xcr0 = x86::xcr0::X87;
     uint64_t tsc_offset = 0;  // the time-stamp counter is the engine's cycles plus this
+    RandomNumbers random;
 
     x86::Segment& segment(x86::SegmentRegister index) { return segments[static_cast<size_t>(index)]; }
     const x86::Segment& segment(x86::SegmentRegister index) const {

@@ -26,9 +26,11 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/non_root_instructions.cc
   vmx/non_root_io.cc
   vmx/non_root_msrs.cc
+  vmx/non_root_random.cc
   vmx/non_root_registers.cc
   vmx/root_code.cc
   vmx/root_code_vmx.cc
+  vmx/non_root_waits.cc
   vmx/vm_entry.cc
   vmx/vm_exit.cc
   vmx/vmcs_layout.cc

@@ -57,8 +57,6 @@ constexpr std::array kUnsupported = {
     F::HOST_IA32_PERF_GLOBAL_CTRL,
     F::HOST_IA32_PKRS,
     F::TPR_THRESHOLD,
-    F::PLE_GAP,
-    F::PLE_WINDOW,
     F::INSTRUCTION_TIMEOUT_CONTROL,
     F::GUEST_IA32_S_CET,
     F::GUEST_SSP,
@@ -157,7 +155,9 @@ constexpr std::array kFreeControlFields = {F::EXCEPTION_BITMAP,
                                            F::CR3_TARGET_VALUE_1,
                                            F::CR3_TARGET_VALUE_2,
                                            F::CR3_TARGET_VALUE_3,
-                                           F::EXECUTIVE_VMCS_POINTER};
+                                           F::EXECUTIVE_VMCS_POINTER,
+                                           F::PLE_GAP,
+                                           F::PLE_WINDOW};
 constexpr std::array kTableFields = {F::GUEST_GDTR_BASE, F::GUEST_GDTR_LIMIT, F::GUEST_IDTR_BASE,
                                      F::GUEST_IDTR_LIMIT};
 constexpr std::array kModeFields = {F::GUEST_CR0, F::GUEST_CR4, F::GUEST_IA32_EFER};

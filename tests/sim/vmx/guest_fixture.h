@@ -28,8 +28,10 @@ class GuestFixture : public ::testing::Test {
     static constexpr uint64_t kStack = 0x200000;
     static constexpr uint64_t kUnbacked = kGuestBytes;  // guest-physical, first address without EPT mapping
 
-    GuestFixture() {
-        auto created = VmxProcessor::create(memory);
+    explicit GuestFixture(const VmxCapabilities& capabilities = kEngineCapabilities) {
+        VmxProcessorConfig config;
+        config.capabilities = capabilities;
+        auto created = VmxProcessor::create(memory, config);
         EXPECT_TRUE(created.has_value()) << (created ? "" : created.error());
         hw = std::move(created).value();
         build_ept();
