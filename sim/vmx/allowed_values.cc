@@ -300,7 +300,10 @@ constexpr Row kRows[] = {
     {"guest.rflags.vm", [](const C&, F) { return bits(0, x86::rflags::VM); }},
     {"guest.rflags.if", [](const C&, F) { return bits(x86::rflags::IF, 0); }},
 
-    {"guest.activity.unsupported", [](const C&, F) { return range(0, 1); }},
+    {"guest.activity.unsupported",
+     [](const C& c, F) {  // bits 8:6 of IA32_VMX_MISC are states 3 to 1
+         return part(31, 0, 1u | static_cast<uint32_t>(Field<8, 6>::get(c.capabilities.misc.raw)) << 1);
+     }},
     {"guest.activity.hlt_dpl", active},
     {"guest.activity.blocking", active},
     {"guest.activity.injection", active},

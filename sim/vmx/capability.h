@@ -112,7 +112,8 @@ inline constexpr auto kExit = x86::ExitCapability::make(kExitTrueAllowed0, kExit
 inline constexpr auto kEntry = x86::EntryCapability::make(kEntryTrueAllowed0, kEntryAllowed1);
 
 inline constexpr uint64_t kMisc = kPreemptionTimerShift | x86::VmxMisc::kStoresLmaToEntryControls |
-                                  x86::VmxMisc::kActivityHlt | uint64_t{kCr3Targets} << 16;
+                                  x86::VmxMisc::kActivityHlt | x86::VmxMisc::kActivityShutdown |
+                                  x86::VmxMisc::kActivityWaitForSipi | uint64_t{kCr3Targets} << 16;
 
 inline constexpr uint64_t kCr0Fixed0 = x86::cr0::PE | x86::cr0::NE | x86::cr0::PG;
 inline constexpr uint64_t kCr0Fixed1 = 0xffffffff;

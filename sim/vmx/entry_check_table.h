@@ -265,7 +265,8 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
     {"guest.activity.blocking", sdm::kGuestNonRegister,
      "The activity state must be active while STI or MOV SS blocks."},
     {"guest.activity.injection", sdm::kGuestNonRegister,
-     "Into HLT only external interrupts, NMIs, #DB, #MC and pending MTF VM exits can be injected."},
+     "Into HLT only external interrupts, NMIs, #DB, #MC and pending MTF VM exits can be injected, into "
+     "shutdown only NMIs and #MC, and into wait-for-SIPI nothing."},
     {"guest.interruptibility.reserved", sdm::kGuestNonRegister,
      "Bits 31:5 of the interruptibility state must be 0."},
     {"guest.interruptibility.sti_and_mov_ss", sdm::kGuestNonRegister, "STI and MOV SS cannot both block."},

@@ -22,26 +22,51 @@ constexpr uint32_t kStiOrMovSs = blocking::BLOCKING_BY_STI | blocking::BLOCKING_
 constexpr uint64_t kQualificationPdpte = 2;
 constexpr uint64_t kQualificationLinkPointer = 4;
 
-bool wakes_from_hlt(EventInfo info) {
-    if (info.type() == EventType::EXTERNAL_INTERRUPT || info.type() == EventType::NMI ||
-        info.type() == EventType::OTHER)
-        return true;
-    return info.type() == EventType::HARDWARE_EXCEPTION &&
-           (info.vector() == static_cast<uint8_t>(x86::Vector::DB) ||
-            info.vector() == static_cast<uint8_t>(x86::Vector::MC));
+bool is_supported(ActivityState state, x86::VmxMisc misc) {
+    switch (state) {
+        case ActivityState::ACTIVE:
+            return true;
+        case ActivityState::HLT:
+            return misc.has(x86::VmxMisc::kActivityHlt);
+        case ActivityState::SHUTDOWN:
+            return misc.has(x86::VmxMisc::kActivityShutdown);
+        case ActivityState::WAIT_FOR_SIPI:
+            return misc.has(x86::VmxMisc::kActivityWaitForSipi);
+    }
+    return false;
+}
+
+bool can_be_injected(EventInfo info, ActivityState state) {
+    const bool exception = info.type() == EventType::HARDWARE_EXCEPTION;
+    const bool debug = exception && info.vector() == static_cast<uint8_t>(x86::Vector::DB);
+    const bool machine_check = exception && info.vector() == static_cast<uint8_t>(x86::Vector::MC);
+    const bool nmi = info.type() == EventType::NMI;
+    switch (state) {
+        case ActivityState::ACTIVE:
+            return true;
+        case ActivityState::HLT:
+            return nmi || debug || machine_check || info.type() == EventType::EXTERNAL_INTERRUPT ||
+                   info.type() == EventType::OTHER;
+        case ActivityState::SHUTDOWN:
+            return nmi || machine_check;
+        case ActivityState::WAIT_FOR_SIPI:
+            return false;
+    }
+    return true;  // not a state
 }
 
 bool check_activity(EntryChecker& c) {
     const auto state = static_cast<ActivityState>(c.get32(F::GUEST_ACTIVITY_STATE));
     const EventInfo info{c.get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)};
     const x86::AccessRights ss{c.get32(F::GUEST_SS_ACCESS_RIGHTS)};
-    const bool halted = state == ActivityState::HLT;
-    return c.require(state == ActivityState::ACTIVE || halted, "guest.activity.unsupported",
+    const bool blocking = (c.get32(F::GUEST_INTERRUPTIBILITY_STATE) & kStiOrMovSs) != 0;
+    return c.require(is_supported(state, c.capabilities.misc), "guest.activity.unsupported",
                      F::GUEST_ACTIVITY_STATE) &&
-           c.require(!halted || ss.dpl() == 0, "guest.activity.hlt_dpl", F::GUEST_ACTIVITY_STATE) &&
-           c.require(!halted || (c.get32(F::GUEST_INTERRUPTIBILITY_STATE) & kStiOrMovSs) == 0,
-                     "guest.activity.blocking", F::GUEST_ACTIVITY_STATE) &&
-           c.require(!halted || !info.valid() || wakes_from_hlt(info), "guest.activity.injection",
+           c.require(state != ActivityState::HLT || ss.dpl() == 0, "guest.activity.hlt_dpl",
+                     F::GUEST_ACTIVITY_STATE) &&
+           c.require(state == ActivityState::ACTIVE || !blocking, "guest.activity.blocking",
+                     F::GUEST_ACTIVITY_STATE) &&
+           c.require(!info.valid() || can_be_injected(info, state), "guest.activity.injection",
                      F::GUEST_ACTIVITY_STATE);
 }
 

@@ -108,7 +108,7 @@ constexpr FeatureName kNames[] = {
     {W::Misc, 5, "stores LMA into IA-32e mode guest", nullptr},
     {W::Misc, 6, "activity state HLT", nullptr},
     {W::Misc, 7, "activity state shutdown", nullptr},
-    {W::Misc, 8, "activity state wait-for-SIPI", "there is one processor, and no SIPI"},
+    {W::Misc, 8, "activity state wait-for-SIPI", nullptr},
     {W::Misc, 14, "Intel PT in VMX operation", "Intel PT is not modelled"},
     {W::Misc, 15, "RDMSR of IA32_SMBASE in SMM", "there is no SMM"},
     {W::Misc, 28, "IA32_SMM_MONITOR_CTL bit 2", "there is no SMM"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The platform side of the processor: what reaches it from outside. External interrupts, NMIs, one timer, and
-// requests of other threads. Vectors are already chosen, as by a local APIC that accepts everything.
+// The platform side of the processor: what reaches it from outside. External interrupts, signals, one timer,
+// and requests of other threads. Vectors are already chosen, as by a local APIC that accepts everything.
 #pragma once
 
 #include <array>
@@ -26,7 +26,13 @@ class HostEvents {
         pending_[vector / 64] &= ~(uint64_t{1} << (vector % 64));
         any_pending_ = (pending_[0] | pending_[1] | pending_[2] | pending_[3]) != 0;
     }
-    void raise_nmi() { nmi_pending_ = true; }
+    void raise_nmi() { signals_ |= kNmi; }
+    void raise_init() { signals_ |= kInit; }
+    // Of several that no guest has seen, the last one.
+    void raise_sipi(uint8_t vector) {
+        signals_ |= kSipi;
+        sipi_vector_ = vector;
+    }
     // One shot: raises the vector when the time-stamp counter reaches tsc. kNever turns it off.
     void set_timer(uint64_t tsc, uint8_t vector) {
         timer_ = tsc;
@@ -50,8 +56,12 @@ class HostEvents {
     }
 
     bool interrupt_pending() const { return any_pending_; }
-    bool nmi_pending() const { return nmi_pending_; }
-    void take_nmi() { nmi_pending_ = false; }
+    bool signals_pending() const { return signals_ != 0; }
+    bool nmi_pending() const { return (signals_ & kNmi) != 0; }
+    void take_nmi() { take(kNmi); }
+    bool start_signals_pending() const { return (signals_ & (kInit | kSipi)) != 0; }
+    bool take_init() { return take(kInit); }
+    std::optional<uint8_t> take_sipi() { return take(kSipi) ? std::optional(sipi_vector_) : std::nullopt; }
     // The interrupt-acknowledge cycle: the highest pending vector, no longer pending.
     std::optional<uint8_t> acknowledge() {
         for (unsigned word = 4; word-- > 0;) {
@@ -64,7 +74,7 @@ class HostEvents {
         return std::nullopt;
     }
 
-    // The guest halted where nothing can wake it.
+    // The guest waits where nothing can wake it.
     bool stalled() const { return stalled_; }
     void set_stalled(bool value) { stalled_ = value; }
 
@@ -74,9 +84,18 @@ class HostEvents {
     void take_exit_request() { exit_requested_.store(false, std::memory_order_release); }
 
   private:
+    static constexpr uint8_t kNmi = 1, kInit = 2, kSipi = 4;
+
+    bool take(uint8_t signal) {
+        const bool pending = (signals_ & signal) != 0;
+        signals_ &= static_cast<uint8_t>(~signal);
+        return pending;
+    }
+
     std::array<uint64_t, 4> pending_{};
     bool any_pending_ = false;
-    bool nmi_pending_ = false;
+    uint8_t signals_ = 0;
+    uint8_t sipi_vector_ = 0;
     uint64_t timer_ = kNever;
     uint64_t request_at_ = kNever;
     uint8_t timer_vector_ = 0;

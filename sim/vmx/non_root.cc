@@ -39,7 +39,7 @@ Next NonRoot::advance() {
     if (events_possible()) {
         if (take_events() == Next::Exit) return Next::Exit;
         if (monitor_trap_) return Next::Run;  // a handler was entered: the exit comes before all else
-        if (state_.activity == x86::ActivityState::HLT) return wait_for_event();
+        if (state_.activity != x86::ActivityState::ACTIVE) return wait_for_event();
     }
     prepare_run();
     // What waits for the end of a MOV SS shadow waits for one instruction.

@@ -89,9 +89,18 @@ class NonRoot {
     Next take_pending_debug();
     Next take_nmi();
     Next take_interrupt();
-    Next wait_for_event();
     Next on_requested();
     uint64_t next_deadline() const;
+
+    // non_root_activity.cc
+    bool shut_down() const {
+        return state_.activity == x86::ActivityState::SHUTDOWN ||
+               state_.activity == x86::ActivityState::WAIT_FOR_SIPI;
+    }
+    Next take_start_signals();
+    Next take_events_of_shutdown(uint64_t now);
+    uint64_t next_wakeup() const;
+    Next wait_for_event();
 
     // non_root_debug.cc
     bool breakpoints_enabled() const { return (parts_.root.dr7 & 0xff) != 0; }

@@ -39,13 +39,16 @@ bool NonRoot::events_possible() const {
         PrimaryControls::INTERRUPT_WINDOW_EXITING | PrimaryControls::NMI_WINDOW_EXITING;
     return (vmcs_->primary().raw & kWindows) != 0 || state_.activity != ActivityState::ACTIVE ||
            state_.pending_debug != 0 || monitor_trap_ || next_deadline() != HostEvents::kNever ||
-           parts_.events.interrupt_pending() || parts_.events.nmi_pending() || parts_.events.exit_requested();
+           parts_.events.interrupt_pending() || parts_.events.signals_pending() ||
+           parts_.events.exit_requested();
 }
 
 Next NonRoot::take_events() {
     const uint64_t now = parts_.msrs.tsc();
     parts_.events.advance_to(now);
     if (parts_.events.exit_requested()) return on_requested();
+    if (parts_.events.start_signals_pending() && take_start_signals() == Next::Exit) return Next::Exit;
+    if (shut_down()) return take_events_of_shutdown(now);
     if (monitor_trap_) return exit_with(ExitReason::MONITOR_TRAP_FLAG);
     if (state_.pending_debug != 0 && take_pending_debug() == Next::Exit) return Next::Exit;
     if (monitor_trap_) return Next::Run;  // after the handler was entered, before lower events
@@ -97,24 +100,12 @@ Next NonRoot::take_interrupt() {
     return deliver(Event::external_interrupt(*parts_.events.acknowledge()));
 }
 
-// Time passes until something can wake the guest. When nothing ever will, the platform resets the processor:
-// an INIT signal, which exits from HLT whatever the controls say.
-Next NonRoot::wait_for_event() {
-    const uint64_t next = next_deadline();
-    if (next == HostEvents::kNever) {
-        parts_.events.set_stalled(true);
-        return exit_with(ExitReason::INIT_SIGNAL);
-    }
-    const uint64_t now = parts_.msrs.tsc();
-    if (next > now) engine().add_cycles(next - now);
-    return Next::Run;
-}
-
 // Another thread's request arrives as an interrupt of its own vector would, so that a hypervisor sees what
-// it knows; a guest that takes interrupts itself is left by an INIT signal.
+// it knows; a guest that takes interrupts itself, or that blocks them, is left by an INIT signal.
 Next NonRoot::on_requested() {
     parts_.events.take_exit_request();
-    if (!vmcs_->pin().has(PinControls::EXTERNAL_INTERRUPT_EXITING)) return exit_with(ExitReason::INIT_SIGNAL);
+    if (!vmcs_->pin().has(PinControls::EXTERNAL_INTERRUPT_EXITING) || shut_down())
+        return exit_with(ExitReason::INIT_SIGNAL);
     if (vmcs_->exit_controls().has(x86::ExitControls::ACKNOWLEDGE_INTERRUPT_ON_EXIT))
         exit_.interruption = EventInfo::external_interrupt(HostEvents::kRequestVector);
     return exit_with(ExitReason::EXTERNAL_INTERRUPT);

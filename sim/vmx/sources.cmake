@@ -20,6 +20,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/msr_areas.cc
   vmx/msr_unit.cc
   vmx/non_root.cc
+  vmx/non_root_activity.cc
   vmx/non_root_debug.cc
   vmx/non_root_events.cc
   vmx/non_root_exceptions.cc

@@ -133,6 +133,11 @@ class VmxProcessor {
     // What was raised and has not been taken is not there any more.
     void withdraw_interrupt(uint8_t vector) { events_.withdraw_interrupt(vector); }
     void withdraw_nmi() { events_.take_nmi(); }
+    // Root operation blocks INIT signals: they wait for the next guest, which exits.
+    void raise_init() { events_.raise_init(); }
+    // A start-up IPI: an exit of a guest in wait-for-SIPI. Any other guest, the next one if none runs, loses
+    // it.
+    void raise_sipi(uint8_t vector) { events_.raise_sipi(vector); }
     // One shot: raises the vector when rdtsc() reaches tsc, in root and in non-root operation.
     void set_host_timer(uint64_t tsc, uint8_t vector) { events_.set_timer(tsc, vector); }
     // Root operation acknowledges an interrupt, as it would by taking it with RFLAGS.IF set.
@@ -142,7 +147,8 @@ class VmxProcessor {
     // From any thread: the guest exits at an instruction boundary soon, by an external interrupt with vector
     // HostEvents::kRequestVector (or an INIT signal, if the guest takes external interrupts itself).
     void request_exit();
-    // Whether the last guest ended in HLT with nothing left that could wake it; the exit is INIT_SIGNAL.
+    // Whether the last guest ended in HLT, MWAIT, shutdown or wait-for-SIPI with nothing left that could wake
+    // it; the exit is INIT_SIGNAL.
     bool stalled() const { return events_.stalled(); }
 
     Engine& engine() { return *engine_; }

@@ -31,6 +31,13 @@ VmxCapabilities without_monitor_trap_flag() {
     return can;
 }
 
+// n: the state's bit above that of HLT.
+VmxCapabilities without_activity(unsigned n) {
+    VmxCapabilities can = kEngineCapabilities;
+    can.misc.raw &= ~(x86::VmxMisc::kActivityHlt << n);
+    return can;
+}
+
 constexpr uint64_t kNonCanonical = 0x0000800000000000;
 constexpr uint64_t kTooWide = uint64_t{1} << capability::kPhysicalBits;
 constexpr uint64_t kGoodCr0 = x86::cr0::PE | x86::cr0::NE | x86::cr0::PG;
@@ -318,7 +325,9 @@ std::vector<BrokenVmcs> broken_guest_nonregister() {
     constexpr uint64_t kSti = blocking::BLOCKING_BY_STI;
     constexpr uint64_t kIf = x86::rflags::IF | 2;
     return {
-        {"guest.activity.unsupported", {{F::GUEST_ACTIVITY_STATE, 2}}},
+        {"guest.activity.unsupported", {{F::GUEST_ACTIVITY_STATE, 4}}},
+        {"guest.activity.unsupported", {{F::GUEST_ACTIVITY_STATE, 2}}, true, without_activity(1)},
+        {"guest.activity.unsupported", {{F::GUEST_ACTIVITY_STATE, 3}}, true, without_activity(2)},
         {"guest.activity.hlt_dpl",
          {{F::GUEST_ACTIVITY_STATE, 1},
           {F::GUEST_SS_ACCESS_RIGHTS, 0xc0f3},
@@ -327,6 +336,14 @@ std::vector<BrokenVmcs> broken_guest_nonregister() {
          {{F::GUEST_ACTIVITY_STATE, 1}, {kBlocking, kSti}, {F::GUEST_RFLAGS, kIf}}},
         {"guest.activity.injection",
          {{F::GUEST_ACTIVITY_STATE, 1}, {kInfo, info(EventType::HARDWARE_EXCEPTION, 6)}}},
+        {"guest.activity.blocking",
+         {{F::GUEST_ACTIVITY_STATE, 2}, {kBlocking, blocking::BLOCKING_BY_MOV_SS}}},
+        {"guest.activity.blocking",
+         {{F::GUEST_ACTIVITY_STATE, 3}, {kBlocking, kSti}, {F::GUEST_RFLAGS, kIf}}},
+        {"guest.activity.injection",
+         {{F::GUEST_ACTIVITY_STATE, 2}, {kInfo, info(EventType::HARDWARE_EXCEPTION, 1)}}},
+        {"guest.activity.injection", {{F::GUEST_ACTIVITY_STATE, 2}, {kInfo, info(EventType::OTHER, 0)}}},
+        {"guest.activity.injection", {{F::GUEST_ACTIVITY_STATE, 3}, {kInfo, info(EventType::NMI, 2)}}},
         {"guest.interruptibility.reserved", {{kBlocking, 1u << 5}}},
         {"guest.interruptibility.sti_and_mov_ss", {{kBlocking, 3}, {F::GUEST_RFLAGS, kIf}}},
         {"guest.interruptibility.sti_without_if", {{kBlocking, kSti}}},
@@ -426,6 +443,16 @@ std::vector<BrokenVmcs> barely_good_vmcss() {
         {"guest.ds.dpl",
          {{kSecondary, kRestricted}, {F::GUEST_DS_SELECTOR, 0x13}, {F::GUEST_DS_ACCESS_RIGHTS, 0xc09f}}},
         {"guest.activity.unsupported", {{F::GUEST_ACTIVITY_STATE, 1}}},
+        {"guest.activity.unsupported", {{F::GUEST_ACTIVITY_STATE, 2}}},
+        {"guest.activity.unsupported", {{F::GUEST_ACTIVITY_STATE, 3}}},
+        {"guest.activity.unsupported", {{F::GUEST_ACTIVITY_STATE, 2}}, true, without_activity(2)},
+        {"guest.activity.hlt_dpl",
+         {{F::GUEST_ACTIVITY_STATE, 2},
+          {F::GUEST_SS_ACCESS_RIGHTS, 0xc0f3},
+          {F::GUEST_CS_ACCESS_RIGHTS, 0xa0fb}}},
+        {"guest.activity.injection", {{F::GUEST_ACTIVITY_STATE, 2}, {kInfo, info(EventType::NMI, 2)}}},
+        {"guest.activity.injection",
+         {{F::GUEST_ACTIVITY_STATE, 2}, {kInfo, info(EventType::HARDWARE_EXCEPTION, 18)}}},
         {"guest.activity.injection",
          {{F::GUEST_ACTIVITY_STATE, 1}, {kInfo, info(EventType::HARDWARE_EXCEPTION, 1)}}},
         {"guest.interruptibility.sti_without_if",
