@@ -34,6 +34,7 @@ constexpr MsrKey kMsrKeys[] = {
     {"IA32_VMX_CR4_FIXED1", true},
     {"IA32_VMX_PROCBASED_CTLS2", false},
     {"IA32_VMX_EPT_VPID_CAP", false},
+    {"IA32_VMX_VMFUNC", false},
     {"IA32_VMX_TRUE_PINBASED_CTLS", false},
     {"IA32_VMX_TRUE_PROCBASED_CTLS", false},
     {"IA32_VMX_TRUE_EXIT_CTLS", false},
@@ -168,6 +169,7 @@ class Reader {
         c.entry = {word("IA32_VMX_ENTRY_CTLS", "IA32_VMX_TRUE_ENTRY_CTLS")};
         c.secondary = {msr("IA32_VMX_PROCBASED_CTLS2")};
         c.ept_vpid = {msr("IA32_VMX_EPT_VPID_CAP")};
+        c.vmfunc = msr("IA32_VMX_VMFUNC");
         c.misc = {msr("IA32_VMX_MISC")};
         c.cr0_fixed0 = msr("IA32_VMX_CR0_FIXED0");
         c.cr0_fixed1 = msr("IA32_VMX_CR0_FIXED1");
@@ -264,6 +266,8 @@ class Reader {
         const bool translates = (c.secondary.allowed1() & (S::ENABLE_EPT | S::ENABLE_VPID)) != 0;
         if (translates != has("IA32_VMX_EPT_VPID_CAP"))
             complain("IA32_VMX_EPT_VPID_CAP must be there exactly with \"enable EPT\" or \"enable VPID\"");
+        if (c.secondary.supports(S::ENABLE_VM_FUNCTIONS) != has("IA32_VMX_VMFUNC"))
+            complain("IA32_VMX_VMFUNC must be there exactly with \"enable VM functions\"");
         if (c.secondary.supports(S::UNRESTRICTED_GUEST) &&
             (!c.secondary.supports(S::ENABLE_EPT) || !c.misc.has(x86::VmxMisc::kStoresLmaToEntryControls)))
             complain("\"unrestricted guest\" needs \"enable EPT\" and IA32_VMX_MISC bit 5");

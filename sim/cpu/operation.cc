@@ -35,6 +35,7 @@ CpuResult CpuResult::of(const MmuFault& mmu_fault, bool stack) {
             return result;
         case MmuFault::Kind::EptViolation:
         case MmuFault::Kind::EptMisconfiguration:
+        case MmuFault::Kind::PageModificationLogFull:
             result.kind = Kind::MmuExit;
             return result;
     }

@@ -214,7 +214,7 @@ class Engine {
 
     // hooks.cc
     bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);
-    void fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const;
+    void fill_unbacked(const Translation& page, AccessType type, uint64_t& physical, int& permissions) const;
     void on_access(uint64_t physical, size_t bytes, bool store) {
         if (running_) watch_.note_physical(physical, bytes, store);
     }

@@ -16,6 +16,10 @@ namespace {
 
 constexpr uint64_t kPageMask = 0xfff;
 
+int fetch_permissions(const Translation& page) {
+    return page.readable ? UC_PROT_READ | UC_PROT_EXEC : UC_PROT_EXEC;
+}
+
 }  // namespace
 
 void Engine::halt(Event event) {
@@ -73,7 +77,7 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
         physical = page.hpa.page().value();
         permissions = page_permissions(page, type);
     } else {
-        fill_unbacked(type, physical, permissions);
+        fill_unbacked(page, type, physical, permissions);
     }
     if (watch_.any() && type != AccessType::Fetch && watch_.is_watched(va)) open_watched(va, physical);
     return permissions != 0;
@@ -86,17 +90,16 @@ void Engine::open_watched(uint64_t va, uint64_t physical) {
 }
 
 // Nothing answers there: reads give ones, and stores must not be remembered.
-void Engine::fill_unbacked(AccessType type, uint64_t& physical, int& permissions) const {
+void Engine::fill_unbacked(const Translation& page, AccessType type, uint64_t& physical,
+                           int& permissions) const {
     const bool store = type == AccessType::Write;
     physical = kEnginePages + (store ? EnginePages::kSink : EnginePages::kOnes);
-    permissions = store                       ? UC_PROT_WRITE
-                  : type == AccessType::Fetch ? UC_PROT_READ | UC_PROT_EXEC
-                                              : UC_PROT_READ;
+    permissions = store ? UC_PROT_WRITE : type == AccessType::Fetch ? fetch_permissions(page) : UC_PROT_READ;
 }
 
 // The protocol of page_state.h.
 int Engine::page_permissions(const Translation& page, AccessType type) {
-    if (type == AccessType::Fetch) return UC_PROT_READ | UC_PROT_EXEC;
+    if (type == AccessType::Fetch) return fetch_permissions(page);
     const bool code = pages_.has_code(page.hpa);
     const int readable = code && page.executable ? UC_PROT_READ | UC_PROT_EXEC : UC_PROT_READ;
     if (!page.writable) return readable;

@@ -403,7 +403,8 @@ class Decoder {
             case 0x11:
                 return set(Instruction::XSETBV);
             case 0x14:
-                return set(Instruction::VMFUNC);
+                return set(repeat_ || operand_prefix_ || lock_ ? Instruction::UNDEFINED
+                                                               : Instruction::VMFUNC);
             case 0x39:
                 return set(Instruction::RDTSCP);
             default:

@@ -117,6 +117,7 @@ struct Stop {
         PageFault,            // fault: error code and exact address; not delivered, CR2 not written
         EptViolation,         // fault
         EptMisconfiguration,  // fault
+        LogFull,              // fault: of page-modification logging
         Instruction,          // instruction: about to run
         Deadline,             // cycles() has reached the deadline, at an exact instruction boundary
         BlockBoundary,        // asked for with stop_when_interruptible(): RFLAGS.IF = 1 and no shadow
@@ -135,6 +136,7 @@ struct Stop {
 };
 
 inline Stop::Kind ept_stop(const MmuFault& fault) {
+    if (fault.kind == MmuFault::Kind::PageModificationLogFull) return Stop::Kind::LogFull;
     return fault.kind == MmuFault::Kind::EptViolation ? Stop::Kind::EptViolation
                                                       : Stop::Kind::EptMisconfiguration;
 }

@@ -37,6 +37,7 @@ struct PagingState {
 struct Translation {
     Hpa hpa;  // of the byte asked for
     Gpa gpa;
+    bool readable = false;    // loads need no walk: not so of code that EPT or SMAP lets run only
     bool writable = false;    // stores need no walk: permitted, and dirty at both levels already
     bool executable = false;  // fetches need no walk
     bool user = false;        // a user-mode page
@@ -45,12 +46,20 @@ struct Translation {
 };
 
 struct MmuFault {
-    enum class Kind : uint8_t { None, NonCanonical, PageFault, EptViolation, EptMisconfiguration };
+    enum class Kind : uint8_t {
+        None,
+        NonCanonical,
+        PageFault,
+        EptViolation,
+        EptMisconfiguration,
+        PageModificationLogFull,
+    };
 
     Kind kind = Kind::None;
+    bool suppress_ve = false;    // EptViolation: bit 63 of the EPT entry that ended the walk
     uint32_t error_code = 0;     // PageFault
     Gva gva;                     // the exact address; undefined where the access has no linear address
-    Gpa gpa;                     // EptViolation, EptMisconfiguration
+    Gpa gpa;                     // what EPT does
     uint64_t qualification = 0;  // EptViolation: as the VMCS holds it, SDM Vol. 3C table 28-7
 
     constexpr explicit operator bool() const { return kind != Kind::None; }

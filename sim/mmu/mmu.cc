@@ -55,10 +55,11 @@ void Mmu::set_paging(const PagingState& paging) {
     if ((paging.efer & x86::efer::LMA) != 0) linear_bits_ = (paging.cr4 & x86::cr4::LA57) != 0 ? 57 : 48;
 }
 
-void Mmu::set_ept(std::optional<uint64_t> eptp) {
-    if (eptp == eptp_) return;
+void Mmu::set_ept(std::optional<uint64_t> eptp, bool mode_based_execute) {
+    if (eptp == eptp_ && mode_based_execute == ept_features_.mode_based_execute) return;
     VTLESS_CHECK(!eptp || x86::Eptp{*eptp}.walk_length() == 4 || x86::Eptp{*eptp}.walk_length() == 5);
     eptp_ = eptp;
+    ept_features_.mode_based_execute = mode_based_execute;
     flush_all();
 }
 
@@ -90,6 +91,7 @@ void Mmu::answer(const TlbEntry& entry, Gva gva, Access access, Translation& out
     };
     out.hpa = Hpa(entry.hpa_page() | gva.page_offset());
     out.gpa = Gpa(entry.gpa_page() | gva.page_offset());
+    out.readable = may(AccessType::Read);
     out.writable = may(AccessType::Write);
     out.executable = may(AccessType::Fetch);
     out.user = entry.has(TlbEntry::kUser);

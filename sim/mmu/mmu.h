@@ -11,6 +11,7 @@
 
 #include "sim/mmu/access.h"
 #include "sim/mmu/host_memory.h"
+#include "sim/mmu/page_modification_log.h"
 #include "sim/mmu/tlb.h"
 #include "sim/mmu/walker.h"
 
@@ -24,6 +25,7 @@ struct MmuConfig {
     bool ept_execute_only = true;
     bool ept_page_2m = true;
     bool ept_page_1g = true;
+    bool ept_advanced_information = false;  // IA32_VMX_EPT_VPID_CAP bit 22
 };
 
 // The TLB is unbounded and changes only by accesses and flushes of the guest, never by the engine's need to
@@ -40,12 +42,14 @@ class Mmu {
     HostMemory& memory() const { return *memory_; }
     const MmuConfig& config() const { return config_; }
 
-    // Neither call flushes, but for set_ept with another EPTP, whose mappings are others. The EPTP is one
-    // that VM entry accepts: 4 or 5 levels.
+    // Neither call flushes, but for set_ept with another EPTP, whose mappings are others, or with another
+    // meaning of its rights. The EPTP is one that VM entry accepts: 4 or 5 levels.
     void set_paging(const PagingState& paging);
     const PagingState& paging() const { return paging_; }
-    void set_ept(std::optional<uint64_t> eptp);
+    void set_ept(std::optional<uint64_t> eptp, bool mode_based_execute = false);
     std::optional<uint64_t> ept() const { return eptp_; }
+    void set_modification_log(const PageModificationLog& log) { log_ = log; }
+    const PageModificationLog& modification_log() const { return log_; }
     // Width of a canonical linear address: 48 or 57 in IA-32e mode, else 32.
     unsigned linear_address_bits() const { return linear_bits_; }
 
@@ -125,6 +129,7 @@ class Mmu {
     x86::PagingFeatures paging_features_;
     x86::EptFeatures ept_features_;
     std::optional<uint64_t> eptp_;
+    PageModificationLog log_;
     Tlb tlb_;
     uint64_t generation_ = 1;
     Counters counters_;

@@ -16,7 +16,8 @@ bool NestedWalk::permits(const x86::EptWalk& walk, Gpa gpa, uint64_t want, MmuFa
         fault.kind = MmuFault::Kind::EptMisconfiguration;
     } else if ((want & ~uint64_t{walk.rights}) != 0) {  // none where an entry is not present
         fault.kind = MmuFault::Kind::EptViolation;
-        fault.qualification = want | uint64_t{walk.rights} << 3;
+        fault.qualification = violation_of(want, walk.rights);
+        fault.suppress_ve = (walk.leaf & x86::ept::SUPPRESS_VE) != 0;
     } else {
         return true;
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "isa/x86/ept_walk.h"
+#include "isa/x86/exit_qualification.h"
 #include "sim/mmu/access.h"
 #include "sim/mmu/host_memory.h"
 #include "sim/mmu/tlb.h"
@@ -18,14 +19,24 @@ constexpr uint64_t wanted(AccessType type) {
     return kRights[static_cast<unsigned>(type)];
 }
 
+// The qualification's bits 2:0 and 6:3: the right that is wanted, and those that are there.
+constexpr uint64_t violation_of(uint64_t want, uint64_t rights) {
+    namespace ept = x86::ept;
+    using Qualification = x86::EptViolationQualification;
+    return (want & ept::RWX) | ((want & ept::USER_EXECUTE) != 0 ? Qualification::FETCH : 0) |
+           (rights & ept::RWX) << 3 |
+           ((rights & ept::USER_EXECUTE) != 0 ? Qualification::USER_EXECUTABLE : 0);
+}
+
 // What EPT says of one guest-physical address: where it is, or (absent) that it is nowhere; or nothing. Small
 // enough to stay in registers.
 struct NestedPage {
-    Hpa hpa;                 // of the byte
-    uint8_t page_shift = 0;  // 0: not known to be anywhere
-    uint8_t rights = x86::ept::RWX;
-    uint8_t references = 0;  // EPT entries read
-    bool dirty = true;       // or there is no dirty flag
+    Hpa hpa;                          // of the byte
+    uint16_t rights = x86::ept::RWX;  // as of x86::EptWalk
+    uint8_t page_shift = 0;           // 0: not known to be anywhere
+    uint8_t references = 0;           // EPT entries read
+    bool dirty = true;                // or there is no dirty flag
+    bool suppress_ve = false;         // bit 63 of the leaf
 
     explicit operator bool() const { return page_shift != 0; }
     bool absent() const { return page_shift == 0 && references != 0; }
@@ -33,13 +44,13 @@ struct NestedPage {
 
 // Adds to an entry of the guest's half what EPT says of its page.
 inline void add_nested_page(TlbEntry& entry, Gpa gpa, const NestedPage& page, const HostMemory& memory) {
-    entry.gpa_rights |= gpa.page().value() | uint64_t{page.rights} << 4 |
+    entry.gpa_rights |= gpa.page().value() | (page.rights & x86::ept::RWX) << 4 |
                         (page.dirty ? TlbEntry::kEptDirty : 0) |
                         (page.hpa.value() < memory.size() ? TlbEntry::kBacked : 0);
     entry.hpa_shifts |= page.hpa.page().value() | uint64_t{page.page_shift} << 6;
 }
 
-// Rights wanted are x86::ept's READ, WRITE, EXECUTE. Changes no table.
+// Rights wanted are x86::ept's READ, WRITE, EXECUTE, USER_EXECUTE. Changes no table.
 class NestedWalk {
   public:
     NestedWalk(const HostMemory& memory, x86::Eptp eptp, const x86::EptFeatures& features)
@@ -50,6 +61,7 @@ class NestedWalk {
           usable_(eptp.walk_length() == 4),
           needed_(x86::ept::READ | (flags_ ? x86::ept::ACCESSED : 0)),
           reserved_(~bit_range(features.physical_bits - 1, 0) & x86::ept::kAddress),
+          rights_(x86::ept::RWX | (features.mode_based_execute ? x86::ept::USER_EXECUTE : 0)),
           features_(features) {}
 
     x86::Eptp eptp() const { return eptp_; }
@@ -97,6 +109,7 @@ class NestedWalk {
     bool usable_;
     uint64_t needed_;    // of every entry
     uint64_t reserved_;  // of every entry: address bits beyond the physical-address width
+    uint64_t rights_;    // the bits that are rights
     const x86::EptFeatures& features_;
 };
 
@@ -123,7 +136,8 @@ inline NestedPage NestedWalk::finish(uint64_t entry, Gpa gpa, uint64_t want, Abo
     NestedPage page;
     page.hpa = Hpa((entry & ept::kAddress) | (gpa.value() & kOffset));
     page.page_shift = ept::page_shift(kLevel);
-    page.rights = common & ept::RWX;
+    page.rights = static_cast<uint16_t>(common & rights_);
+    page.suppress_ve = (entry & ept::SUPPRESS_VE) != 0;
     page.references = 5 - kLevel;
     page.dirty = !flags_ || (entry & ept::DIRTY) != 0;
     return page;

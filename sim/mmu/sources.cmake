@@ -4,6 +4,7 @@ set(VTLESS_SIM_MMU_SOURCES
   mmu/host_memory.cc
   mmu/mmu.cc
   mmu/nested_walk.cc
+  mmu/page_modification_log.cc
   mmu/tlb.cc
   mmu/usual_walk.cc
   mmu/walker.cc)

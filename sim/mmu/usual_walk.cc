@@ -27,7 +27,8 @@ uint64_t rights_of(uint64_t common, uint64_t any, uint64_t leaf, bool global_pag
 }  // namespace
 
 bool UsualWalk::applies(const Mmu& mmu) {
-    return mmu.paging_mode() == kMode && mmu.ept() && x86::Eptp{*mmu.ept()}.walk_length() == 4;
+    return mmu.paging_mode() == kMode && mmu.ept() && x86::Eptp{*mmu.ept()}.walk_length() == 4 &&
+           !mmu.ept_features().mode_based_execute;
 }
 
 UsualWalk::UsualWalk(const Mmu& mmu, MmuFault& fault)
@@ -108,7 +109,8 @@ bool UsualWalk::linear(Gva gva, Access access, TlbEntry& entry) {
     const NestedPage where = nested_.usual(page.gpa, want);
     if (!where)
         return refuse_nested(where, page.gpa, want,
-                             Qualification::LINEAR_ADDRESS_VALID | Qualification::FINAL_TRANSLATION);
+                             Qualification::LINEAR_ADDRESS_VALID | Qualification::FINAL_TRANSLATION |
+                                 linear_rights(mmu_, entry));
     references_ += where.references;
     add_nested_page(entry, page.gpa, where, mmu_.memory());
     return true;

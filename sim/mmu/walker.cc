@@ -83,21 +83,31 @@ bool Walker::nested(Gpa gpa, uint64_t want, NestedPage& out) {
 
     const bool flags = nested_.eptp().accessed_dirty();
     const bool write = (want & ept::WRITE) != 0;
-    if (flags) set_ept_flags(walk.level, write);
+    if (flags && update_ && !set_ept_flags(gpa, walk.level, write)) return false;
     out.hpa = walk.hpa;
     out.rights = walk.rights;
+    out.suppress_ve = (walk.leaf & ept::SUPPRESS_VE) != 0;
     out.page_shift = walk.page_shift;
     out.dirty = !flags || write || (walk.leaf & ept::DIRTY) != 0;
     return true;
 }
 
-// SDM Vol. 3C "Accessed and Dirty Flags for EPT" (29.3.5).
-void Walker::set_ept_flags(unsigned leaf_level, bool write) {
-    if (!update_) return;
+// SDM Vol. 3C "Accessed and Dirty Flags for EPT" (29.3.5), "Page-Modification Logging" (29.3.6): with a full
+// log no flag is set, and the access does not happen.
+bool Walker::set_ept_flags(Gpa gpa, unsigned leaf_level, bool write) {
+    const PageModificationLog& log = mmu_.modification_log();
     for (unsigned level = nested_.eptp().walk_length(); level >= leaf_level; --level) {
         const uint64_t flags = ept::ACCESSED | (level == leaf_level && write ? ept::DIRTY : 0);
-        if ((ept_entries_[level] & flags) != flags) set_flags(memory_, ept_addresses_[level], flags);
+        if ((ept_entries_[level] & flags) == flags) continue;
+        if (log.full()) {
+            fault_.kind = MmuFault::Kind::PageModificationLogFull;
+            fault_.gpa = gpa;
+            return false;
+        }
+        set_flags(memory_, ept_addresses_[level], flags);
     }
+    if (write && (ept_entries_[leaf_level] & ept::DIRTY) == 0) log.append(memory_, gpa);
+    return true;
 }
 
 bool Walker::read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry) {
@@ -105,7 +115,7 @@ bool Walker::read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry) {
     if (!nested(gpa, nested_.wanted_of_tables(), page)) return false;
     ++references_;
     entry = guest_entry_bytes_ == 4 ? load<uint32_t>(memory_, page.hpa) : load<uint64_t>(memory_, page.hpa);
-    guest_steps_[level] = {entry, gpa, page.hpa, page.rights};
+    guest_steps_[level] = {entry, gpa, page.hpa, page.rights, page.suppress_ve};
     return true;
 }
 
@@ -117,7 +127,8 @@ bool Walker::set_guest_flags(unsigned leaf_level, bool write) {
         if ((step.ept_rights & ept::WRITE) == 0) {
             fault_.kind = MmuFault::Kind::EptViolation;
             fault_.gpa = step.gpa;
-            fault_.qualification = Qualification::WRITE | step.ept_rights << 3;
+            fault_.qualification = violation_of(ept::WRITE, step.ept_rights);
+            fault_.suppress_ve = step.suppress_ve;
             return false;
         }
         if (update_) set_flags(memory_, step.hpa, flags);
@@ -127,9 +138,25 @@ bool Walker::set_guest_flags(unsigned leaf_level, bool write) {
 
 bool Walker::finish(Gpa gpa, AccessType type, TlbEntry& entry) {
     NestedPage page;
-    if (!nested(gpa, wanted(type), page)) return false;
+    // SDM Vol. 3C "EPT Translation Mechanism" (29.3.2): which right to execute counts is up to the linear
+    // address.
+    const bool user_execute = mmu_.ept_features().mode_based_execute && entry.has(TlbEntry::kUser);
+    const bool by_user = user_execute && type == AccessType::Fetch;
+    if (!nested(gpa, by_user ? ept::USER_EXECUTE : wanted(type), page)) return false;
+    if (user_execute) {
+        const bool executable = (page.rights & ept::USER_EXECUTE) != 0;
+        page.rights = static_cast<uint16_t>((page.rights & ~ept::EXECUTE) | (executable ? ept::EXECUTE : 0));
+    }
     add_nested_page(entry, gpa, page, memory_);
     return true;
+}
+
+// SDM Vol. 3C table 28-7, bits 11:9.
+uint64_t linear_rights(const Mmu& mmu, const TlbEntry& entry) {
+    if (!mmu.config().ept_advanced_information) return 0;
+    return (entry.has(TlbEntry::kUser) ? Qualification::USER_LINEAR_ADDRESS : 0) |
+           (entry.has(TlbEntry::kWritable) ? Qualification::LINEAR_ADDRESS_WRITABLE : 0) |
+           (entry.has(TlbEntry::kExecutable) ? 0 : Qualification::LINEAR_ADDRESS_EXECUTE_DISABLED);
 }
 
 MmuFault Walker::physical(Gpa gpa, AccessType type, TlbEntry& entry) {
@@ -177,8 +204,8 @@ MmuFault Walker::linear(Gva gva, Access access, TlbEntry& entry) {
                 return fault_;
             }
             if (!finish(walk.gpa, access.type, entry) && fault_.kind == MmuFault::Kind::EptViolation)
-                fault_.qualification |=
-                    Qualification::LINEAR_ADDRESS_VALID | Qualification::FINAL_TRANSLATION;
+                fault_.qualification |= Qualification::LINEAR_ADDRESS_VALID |
+                                        Qualification::FINAL_TRANSLATION | linear_rights(mmu_, entry);
             return fault_;
         }
     }

@@ -40,6 +40,10 @@ inline bool GuestProtection::allows(const TlbEntry& entry, Access access) const 
     return entry.has(TlbEntry::kWritable) || (!access.user && !write_protect);
 }
 
+// Of a fault of the page itself: what the guest's paging says of the linear address, where the processor
+// reports that.
+uint64_t linear_rights(const Mmu& mmu, const TlbEntry& entry);
+
 // Lives for one walk. Entries are read straight from host memory; accessed and dirty bits are set only with
 // `update`, and only once the guest's paging permits the access, top level first.
 class Walker {
@@ -59,10 +63,11 @@ class Walker {
         Gpa gpa;
         Hpa hpa;
         uint64_t ept_rights = 0;
+        bool suppress_ve = false;
     };
 
     bool nested(Gpa gpa, uint64_t want, NestedPage& out);
-    void set_ept_flags(unsigned leaf_level, bool write);
+    bool set_ept_flags(Gpa gpa, unsigned leaf_level, bool write);
     bool read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry);
     bool set_guest_flags(unsigned leaf_level, bool write);
     bool finish(Gpa gpa, AccessType type, TlbEntry& entry);

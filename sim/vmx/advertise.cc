@@ -74,6 +74,7 @@ Expected<VmxCapabilities, std::string> advertise(const VmxCapabilities& claimed,
     result.basic = both(claimed.basic, engine.basic);
     result.misc = both(claimed.misc, engine.misc);
     result.ept_vpid = {claimed.ept_vpid.raw & engine.ept_vpid.raw};
+    result.vmfunc = claimed.vmfunc & engine.vmfunc;
     result.cr0_fixed0 = claimed.cr0_fixed0 | engine.cr0_fixed0;
     result.cr0_fixed1 = claimed.cr0_fixed1 & engine.cr0_fixed1;
     result.cr4_fixed0 = claimed.cr4_fixed0 | engine.cr4_fixed0;
@@ -114,6 +115,8 @@ uint64_t features_of(const VmxCapabilities& c, FeatureWord word) {
             return c.misc.raw & (bit_range(15, 5) | bit_range(30, 28));
         case FeatureWord::EptVpid:
             return c.ept_vpid.raw;
+        case FeatureWord::Vmfunc:
+            return c.vmfunc;
         case FeatureWord::Cr4:
             return c.cr4_fixed1;
         case FeatureWord::Cpuid1Ecx:

@@ -26,6 +26,7 @@ enum class FeatureWord : uint8_t {
     Basic,
     Misc,
     EptVpid,
+    Vmfunc,
     Cr4,
     Cpuid1Ecx,
     Cpuid1Edx,
@@ -36,7 +37,7 @@ enum class FeatureWord : uint8_t {
     CpuidExtendedEcx,
     CpuidExtendedEdx,
 };
-inline constexpr unsigned kFeatureWords = 17;
+inline constexpr unsigned kFeatureWords = 18;
 
 struct FeatureName {
     FeatureWord word{};

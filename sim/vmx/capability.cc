@@ -35,6 +35,9 @@ std::optional<uint64_t> read_conditional(const VmxCapabilities& c, Msr msr) {
                  (x86::SecondaryControls::ENABLE_EPT | x86::SecondaryControls::ENABLE_VPID)) == 0)
                 return std::nullopt;
             return c.ept_vpid.raw;
+        case Msr::IA32_VMX_VMFUNC:
+            if (!c.secondary.supports(x86::SecondaryControls::ENABLE_VM_FUNCTIONS)) return std::nullopt;
+            return c.vmfunc;
         default:
             return std::nullopt;
     }

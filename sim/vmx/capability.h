@@ -27,6 +27,7 @@ struct VmxCapabilities {
     x86::VmxBasic basic;
     x86::VmxMisc misc;
     x86::EptVpidCapability ept_vpid;
+    uint64_t vmfunc = 0;  // IA32_VMX_VMFUNC
     uint64_t cr0_fixed0 = 0;
     uint64_t cr0_fixed1 = 0;
     uint64_t cr4_fixed0 = 0;
@@ -82,7 +83,8 @@ inline constexpr uint32_t kSecondaryAllowed1 = [] {
     using S = x86::SecondaryControls;
     return S::ENABLE_EPT | S::DESCRIPTOR_TABLE_EXITING | S::ENABLE_RDTSCP | S::ENABLE_VPID |
            S::WBINVD_EXITING | S::UNRESTRICTED_GUEST | S::PAUSE_LOOP_EXITING | S::RDRAND_EXITING |
-           S::RDSEED_EXITING | S::USE_TSC_SCALING;
+           S::ENABLE_VM_FUNCTIONS | S::RDSEED_EXITING | S::ENABLE_PML | S::EPT_VIOLATION_VE |
+           S::MODE_BASED_EXECUTE_CONTROL_FOR_EPT | S::USE_TSC_SCALING;
 }();
 
 inline constexpr uint32_t kExitAllowed1 = [] {
@@ -122,11 +124,13 @@ inline constexpr uint64_t kCr4Fixed1 = CpuFeatures{}.cr4 | x86::cr4::VMXE;
 
 inline constexpr uint64_t kEptVpid = [] {
     using C = x86::EptVpidCapability;
-    return C::kWalkLength4 | C::kUncacheable | C::kWriteBack | C::kPage2M | C::kPage1G | C::kInvept |
-           C::kAccessedDirty | C::kInveptSingleContext | C::kInveptAllContext | C::kInvvpid |
-           C::kInvvpidIndividualAddress | C::kInvvpidSingleContext | C::kInvvpidAllContext |
-           C::kInvvpidRetainingGlobals;
+    return C::kExecuteOnly | C::kWalkLength4 | C::kWalkLength5 | C::kUncacheable | C::kWriteBack |
+           C::kPage2M | C::kPage1G | C::kInvept | C::kAccessedDirty | C::kAdvancedExitInformation |
+           C::kInveptSingleContext | C::kInveptAllContext | C::kInvvpid | C::kInvvpidIndividualAddress |
+           C::kInvvpidSingleContext | C::kInvvpidAllContext | C::kInvvpidRetainingGlobals;
 }();
+
+inline constexpr uint64_t kVmfunc = bit(0);  // EPTP switching
 
 inline constexpr uint64_t kFeatureControl =
     x86::feature_control::LOCK | x86::feature_control::VMX_OUTSIDE_SMX;
@@ -145,6 +149,7 @@ inline constexpr VmxCapabilities kEngineCapabilities = [] {
     all.basic = {can::kBasic};
     all.misc = {can::kMisc};
     all.ept_vpid = {can::kEptVpid};
+    all.vmfunc = can::kVmfunc;
     all.cr0_fixed0 = can::kCr0Fixed0;
     all.cr0_fixed1 = can::kCr0Fixed1;
     all.cr4_fixed0 = can::kCr4Fixed0;

@@ -103,6 +103,21 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
     {"controls.eptp.reserved", sdm::kExecutionControls,
      "With EPT enabled, bits 11:7 of the EPT pointer and those beyond the physical-address width must be 0."},
     {"controls.unrestricted_guest.needs_ept", sdm::kExecutionControls, "Unrestricted guest needs EPT."},
+    {"controls.pml.needs_ept", sdm::kExecutionControls, "Page-modification logging needs EPT."},
+    {"controls.pml.address", sdm::kExecutionControls,
+     "With page-modification logging, the address of the log must be 4-KiB aligned and within the "
+     "physical-address width."},
+    {"controls.mode_based_execute.needs_ept", sdm::kExecutionControls,
+     "Mode-based execute control for EPT needs EPT."},
+    {"controls.vm_functions.reserved", sdm::kExecutionControls,
+     "With VM functions enabled, only those that IA32_VMX_VMFUNC names can be."},
+    {"controls.eptp_switching.needs_ept", sdm::kExecutionControls, "EPTP switching needs EPT."},
+    {"controls.eptp_list.address", sdm::kExecutionControls,
+     "With EPTP switching, the address of the EPTP list must be 4-KiB aligned and within the "
+     "physical-address width."},
+    {"controls.virtualization_exception.address", sdm::kExecutionControls,
+     "With EPT-violation #VE, the virtualization-exception information address must be 4-KiB aligned and within "
+     "the physical-address width."},
 
     {"controls.exit.reserved", sdm::kExitControls,
      "Each bit of the VM-exit controls must be as the capability MSR (IA32_VMX_TRUE_EXIT_CTLS, or "

@@ -84,6 +84,7 @@ class EntryChecker {
 
 // Each returns whether to go on after its group. Controls: failure is VMfailValid(7).
 bool check_execution_controls(EntryChecker& c);  // 27.2.1.1
+bool check_secondary_features(EntryChecker& c);  // 27.2.1.1, the last part of it
 bool check_exit_controls(EntryChecker& c);       // 27.2.1.2
 bool check_entry_controls(EntryChecker& c);      // 27.2.1.3, without event injection
 bool check_event_injection(EntryChecker& c);     // 27.2.1.3, "VM-entry interruption-information field"

@@ -64,7 +64,8 @@ bool memory_type_ok(x86::Eptp eptp, const VmxCapabilities& can) {
            (eptp.memory_type() == x86::MemoryType::UC && can.ept_vpid.has(E::kUncacheable));
 }
 bool walk_length_ok(x86::Eptp eptp, const VmxCapabilities& can) {
-    return eptp.walk_length() == 4 && can.ept_vpid.has(E::kWalkLength4);
+    return (eptp.walk_length() == 4 && can.ept_vpid.has(E::kWalkLength4)) ||
+           (eptp.walk_length() == 5 && can.ept_vpid.has(E::kWalkLength5));
 }
 bool accessed_dirty_ok(x86::Eptp eptp, const VmxCapabilities& can) {
     return !eptp.accessed_dirty() || can.ept_vpid.has(E::kAccessedDirty);
@@ -77,9 +78,7 @@ bool check_ept_and_vpid(EntryChecker& c) {
     const SecondaryControls secondary = c.vmcs.secondary();
     const bool ept = secondary.has(SecondaryControls::ENABLE_EPT);
     const x86::Eptp eptp{c.get(F::EPT_POINTER)};
-    return c.require(!secondary.has(SecondaryControls::USE_TSC_SCALING) || c.get(F::TSC_MULTIPLIER) != 0,
-                     "controls.tsc_multiplier.zero", F::TSC_MULTIPLIER) &&
-           c.require(!secondary.has(SecondaryControls::ENABLE_VPID) || c.get(F::VPID) != 0,
+    return c.require(!secondary.has(SecondaryControls::ENABLE_VPID) || c.get(F::VPID) != 0,
                      "controls.vpid.zero", F::VPID) &&
            c.require(!ept || memory_type_ok(eptp, c.capabilities), "controls.eptp.memory_type",
                      F::EPT_POINTER) &&
@@ -104,7 +103,7 @@ bool check_execution_controls(EntryChecker& c) {
     return check_capabilities(c) &&
            c.require(c.get(F::CR3_TARGET_COUNT) <= c.capabilities.misc.cr3_targets(),
                      "controls.cr3_target_count", F::CR3_TARGET_COUNT) &&
-           check_bitmaps(c) && check_nmi_controls(c) && check_ept_and_vpid(c);
+           check_bitmaps(c) && check_nmi_controls(c) && check_ept_and_vpid(c) && check_secondary_features(c);
 }
 
 bool check_exit_controls(EntryChecker& c) {

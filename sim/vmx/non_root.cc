@@ -13,7 +13,7 @@ using x86::ExitReason;
 using F = x86::VmcsField;
 using Next = NonRoot::Next;
 
-const ExitRecord& NonRoot::run(const Vmcs& vmcs) {
+const ExitRecord& NonRoot::run(Vmcs& vmcs) {
     vmcs_ = &vmcs;
     exit_ = {};
     delivering_.reset();
@@ -83,6 +83,7 @@ Next NonRoot::dispatch(const Stop& stop) {
             return on_page_fault(stop);
         case Stop::Kind::EptViolation:
         case Stop::Kind::EptMisconfiguration:
+        case Stop::Kind::LogFull:
             return exit_for_mmu(stop.fault);
         case Stop::Kind::Instruction:
             return on_instruction(stop.instruction);

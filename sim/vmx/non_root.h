@@ -48,7 +48,7 @@ class NonRoot {
     NonRegisterState& state() { return state_; }
 
     // From a VM entry that has loaded the guest until a VM exit: injects the event, if any, and runs.
-    const ExitRecord& run(const Vmcs& vmcs);
+    const ExitRecord& run(Vmcs& vmcs);
     // The instruction has been carried out by the caller: RIP moves on, a shadow ends, TF traps.
     void complete(const StoppedInstruction& instruction);
 
@@ -81,6 +81,7 @@ class NonRoot {
     Next deliver(Event event);
     Next on_nested_fault(Event& event, const DeliveryResult& result);
     Next exit_for_mmu(const MmuFault& fault);
+    uint64_t violation_qualification(const MmuFault& fault) const;
 
     // non_root_events.cc
     Next inject();
@@ -138,6 +139,13 @@ class NonRoot {
     Next monitor(const StoppedInstruction& instruction);
     Next mwait(const StoppedInstruction& instruction);
 
+    // non_root_vm_functions.cc
+    Next vmfunc(const StoppedInstruction& instruction);
+    bool switch_eptp();
+
+    // virtualization_exception.cc
+    bool saves_as_virtualization_exception(const MmuFault& fault);
+
     // non_root_random.cc
     Next random(const StoppedInstruction& instruction);
 
@@ -173,7 +181,7 @@ class NonRoot {
 
     Parts parts_;
     NonRegisterState state_;
-    const Vmcs* vmcs_ = nullptr;
+    Vmcs* vmcs_ = nullptr;
     ExitRecord exit_;
     std::optional<Event> delivering_;  // the event during whose delivery an exit would happen
     bool iret_unblocked_nmi_ = false;  // by the instruction that is running

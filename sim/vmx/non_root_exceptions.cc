@@ -135,18 +135,29 @@ Next NonRoot::on_nested_fault(Event& event, const DeliveryResult& result) {
 }
 
 Next NonRoot::exit_for_mmu(const MmuFault& fault) {
+    if (vmcs_->secondary().has(x86::SecondaryControls::EPT_VIOLATION_VE) && !delivering_ &&
+        saves_as_virtualization_exception(fault))
+        return raise(Vector::VE);
     if (delivering_) {
         save_resume_flag_of(*delivering_);
     } else {
         exit_.resume_flag = ResumeFlag::Set;
     }
+    if (fault.kind == MmuFault::Kind::PageModificationLogFull)
+        return exit_with(ExitReason::PML_FULL, violation_qualification(fault));
     exit_.guest_physical = fault.gpa.value();
     if (fault.kind == MmuFault::Kind::EptMisconfiguration) return exit_with(ExitReason::EPT_MISCONFIGURATION);
-    uint64_t qualification = fault.qualification;
-    if ((qualification & x86::EptViolationQualification::LINEAR_ADDRESS_VALID) != 0)
+    if ((fault.qualification & x86::EptViolationQualification::LINEAR_ADDRESS_VALID) != 0)
         exit_.guest_linear = fault.gva.value();
-    if (iret_unblocked_nmi_ && !delivering_) qualification |= x86::EptViolationQualification::NMI_UNBLOCKING;
-    return exit_with(ExitReason::EPT_VIOLATION, qualification);
+    return exit_with(ExitReason::EPT_VIOLATION, violation_qualification(fault));
+}
+
+// Of a full log it has bit 12 only. SDM Vol. 3C "Basic VM-Exit Information" (28.2.1).
+uint64_t NonRoot::violation_qualification(const MmuFault& fault) const {
+    const bool log_full = fault.kind == MmuFault::Kind::PageModificationLogFull;
+    const uint64_t qualification = log_full ? 0 : fault.qualification;
+    const bool unblocked = iret_unblocked_nmi_ && !delivering_;
+    return qualification | (unblocked ? x86::EptViolationQualification::NMI_UNBLOCKING : 0);
 }
 
 }  // namespace vtless::sim

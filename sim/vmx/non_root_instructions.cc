@@ -173,6 +173,7 @@ struct InstructionRules {
         r[I::VMXOFF] = always(Guard::Vmx, ExitReason::VMXOFF);
         r[I::VMXON] = always(Guard::Vmx, ExitReason::VMXON, Report::Operand);
         r[I::INVEPT] = always(Guard::Vmx, ExitReason::INVEPT, Report::Operand);
+        r[I::VMFUNC] = never(Guard::None, &N::vmfunc);
         r[I::INVVPID] = always(Guard::Vmx, ExitReason::INVVPID, Report::Operand);
         return r;
     }

@@ -7,6 +7,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/cpuid.cc
   vmx/entry_checks.cc
   vmx/entry_checks_controls.cc
+  vmx/entry_checks_features.cc
   vmx/entry_checks_guest_nonregister.cc
   vmx/entry_checks_guest_registers.cc
   vmx/entry_checks_guest_segments.cc
@@ -31,7 +32,9 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/non_root_registers.cc
   vmx/root_code.cc
   vmx/root_code_vmx.cc
+  vmx/non_root_vm_functions.cc
   vmx/non_root_waits.cc
+  vmx/virtualization_exception.cc
   vmx/vm_entry.cc
   vmx/vm_exit.cc
   vmx/vmcs_layout.cc

@@ -194,11 +194,15 @@ bool VmxProcessor::load_paging(const Vmcs& vmcs, LiveMask loaded) {
 }
 
 // Without VPIDs each VM entry flushes; with them, translations of another VPID are not this guest's.
-void VmxProcessor::load_translation(const Vmcs& vmcs) {
+void VmxProcessor::load_translation(Vmcs& vmcs) {
     const x86::SecondaryControls secondary = vmcs.secondary();
     const bool ept = secondary.has(x86::SecondaryControls::ENABLE_EPT);
     const std::optional<uint64_t> eptp = ept ? std::optional(vmcs.get(F::EPT_POINTER)) : std::nullopt;
-    if (mmu_->ept() != eptp) mmu_->set_ept(eptp);
+    mmu_->set_ept(eptp, secondary.has(x86::SecondaryControls::MODE_BASED_EXECUTE_CONTROL_FOR_EPT));
+    const bool logs = secondary.has(x86::SecondaryControls::ENABLE_PML);
+    mmu_->set_modification_log(
+        logs ? PageModificationLog(vmcs.get_address(F::PML_ADDRESS), vmcs.slot(F::PML_INDEX))
+             : PageModificationLog());
     const bool tagged = secondary.has(x86::SecondaryControls::ENABLE_VPID);
     const auto vpid = tagged ? vmcs.get16(F::VPID) : uint16_t{0};
     if (!tagged || vpid != last_vpid_) mmu_->flush_all();

@@ -29,6 +29,8 @@ class Vmcs {
     uint16_t get16(x86::VmcsField field) const { return static_cast<uint16_t>(get(field)); }
     Hpa get_address(x86::VmcsField field) const { return Hpa(get(field)); }
     uint64_t get_slot(unsigned slot) const { return data_[slot]; }
+    // Where a stored field is, for as long as the VMCS is active.
+    uint64_t* slot(x86::VmcsField field) { return &data_[vmcs_slot(field)]; }
     // The processor's own update: no check becomes necessary.
     void set(x86::VmcsField field, uint64_t value) { data_[vmcs_slot(field)] = value; }
     void set_slot(unsigned slot, uint64_t value) { data_[slot] = value; }

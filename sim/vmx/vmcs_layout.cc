@@ -16,25 +16,19 @@ using F = VmcsField;
 // is supported. SDM Vol. 3D "Field Encoding in VMCS" (Appendix B), footnotes.
 constexpr std::array kUnsupported = {
     F::POSTED_INTERRUPT_NOTIFICATION_VECTOR,
-    F::EPTP_INDEX,
     F::HLAT_PREFIX_SIZE,
     F::LAST_PID_POINTER_INDEX,
     F::GUEST_INTERRUPT_STATUS,
-    F::PML_INDEX,
     F::GUEST_UINV,
-    F::PML_ADDRESS,
     F::VIRTUAL_APIC_ADDRESS,
     F::APIC_ACCESS_ADDRESS,
     F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS,
-    F::VM_FUNCTION_CONTROLS,
     F::EOI_EXIT_BITMAP_0,
     F::EOI_EXIT_BITMAP_1,
     F::EOI_EXIT_BITMAP_2,
     F::EOI_EXIT_BITMAP_3,
-    F::EPTP_LIST_ADDRESS,
     F::VMREAD_BITMAP_ADDRESS,
     F::VMWRITE_BITMAP_ADDRESS,
-    F::VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS,
     F::XSS_EXITING_BITMAP,
     F::ENCLS_EXITING_BITMAP,
     F::SUB_PAGE_PERMISSION_TABLE_POINTER,
@@ -157,7 +151,8 @@ constexpr std::array kFreeControlFields = {F::EXCEPTION_BITMAP,
                                            F::CR3_TARGET_VALUE_3,
                                            F::EXECUTIVE_VMCS_POINTER,
                                            F::PLE_GAP,
-                                           F::PLE_WINDOW};
+                                           F::PLE_WINDOW,
+                                           F::EPTP_INDEX};
 constexpr std::array kTableFields = {F::GUEST_GDTR_BASE, F::GUEST_GDTR_LIMIT, F::GUEST_IDTR_BASE,
                                      F::GUEST_IDTR_LIMIT};
 constexpr std::array kModeFields = {F::GUEST_CR0, F::GUEST_CR4, F::GUEST_IA32_EFER};
@@ -171,7 +166,8 @@ constexpr std::array kRegisterFields = {F::GUEST_CR3,
 constexpr std::array kNonRegisterFields = {F::GUEST_ACTIVITY_STATE, F::GUEST_INTERRUPTIBILITY_STATE,
                                            F::GUEST_PENDING_DEBUG_EXCEPTIONS, F::VMCS_LINK_POINTER};
 constexpr std::array kPdpteFields = {F::GUEST_PDPTE0, F::GUEST_PDPTE1, F::GUEST_PDPTE2, F::GUEST_PDPTE3};
-constexpr std::array kFreeGuestFields = {F::GUEST_RSP, F::GUEST_SMBASE, F::VMX_PREEMPTION_TIMER_VALUE};
+constexpr std::array kFreeGuestFields = {F::GUEST_RSP, F::GUEST_SMBASE, F::VMX_PREEMPTION_TIMER_VALUE,
+                                         F::PML_INDEX};
 
 constexpr CheckGroups control_groups(VmcsField field) {
     if (contains(kEventFields, field))

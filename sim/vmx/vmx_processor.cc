@@ -19,6 +19,7 @@ MmuConfig mmu_config(const VmxCapabilities& can) {
     config.ept_execute_only = can.ept_vpid.has(x86::EptVpidCapability::kExecuteOnly);
     config.ept_page_2m = can.ept_vpid.has(x86::EptVpidCapability::kPage2M);
     config.ept_page_1g = can.ept_vpid.has(x86::EptVpidCapability::kPage1G);
+    config.ept_advanced_information = can.ept_vpid.has(x86::EptVpidCapability::kAdvancedExitInformation);
     return config;
 }
 

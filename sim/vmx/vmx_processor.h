@@ -175,7 +175,7 @@ class VmxProcessor {
     bool is_same_translation(const Vmcs& vmcs, CheckGroups written, LiveMask loaded) const;
     void load_efer(const Vmcs& vmcs, LiveMask loaded);
     bool load_paging(const Vmcs& vmcs, LiveMask loaded);
-    void load_translation(const Vmcs& vmcs);
+    void load_translation(Vmcs& vmcs);
     void load_nonregister_state(const Vmcs& vmcs);
 
     // vm_exit.cc

@@ -145,8 +145,8 @@ TEST(CpuProfileFiles, MustNotContradictThemselves) {
     expect_refused(changed("00003027-", "0000303f-"), "36 to 52 bits, found 63");
     expect_refused(changed("0x00007cff00000000", "0x00007cfd00000000"), "\"unrestricted guest\" needs");
     // A control that must be 1 and that the engine does not have.
-    expect_refused(changed("0x00007cff00000000", "0x00007cff00004000"),
-                   "secondary processor-based controls: bit 14 (VMCS shadowing) must be 1, and the "
+    expect_refused(changed("0x00007cff00000000", "0x00007cff00001000"),
+                   "secondary processor-based controls: bit 12 (enable INVPCID) must be 1, and the "
                    "engine cannot set it");
 }
 

@@ -154,6 +154,7 @@ class Rules {
             if ((guest_[level].entry & flags) == flags) continue;
             if ((guest_[level].rights & ept::WRITE) == 0) {
                 violation(guest_[level].gpa, ept::WRITE, guest_[level].rights, false);
+                fault_.suppress_ve = (guest_[level].leaf & ept::SUPPRESS_VE) != 0;
                 return fault_;
             }
             set(guest_[level].hpa, flags);
@@ -181,6 +182,7 @@ class Rules {
         Gpa gpa;
         Hpa hpa;
         uint64_t rights;
+        uint64_t leaf;
     };
 
     bool flags() const { return x86::Eptp{world_.eptp}.accessed_dirty(); }
@@ -217,8 +219,11 @@ class Rules {
             fault_.gpa = gpa;
             return false;
         }
-        if (walk.end == x86::EptWalk::End::NOT_PRESENT || (want & ~uint64_t{walk.rights}) != 0)
-            return violation(gpa, want, walk.rights, final), false;
+        if (walk.end == x86::EptWalk::End::NOT_PRESENT || (want & ~uint64_t{walk.rights}) != 0) {
+            violation(gpa, want, walk.rights, final);
+            fault_.suppress_ve = (walk.leaf & ept::SUPPRESS_VE) != 0;
+            return false;
+        }
         for (unsigned level = 4; flags() && level >= walk.level; --level)
             set(slots[level],
                 ept::ACCESSED | (level == walk.level && (want & ept::WRITE) != 0 ? ept::DIRTY : 0));
@@ -228,7 +233,7 @@ class Rules {
         x86::EptWalk walk;
         if (!nested(gpa, flags() ? ept::READ | ept::WRITE : ept::READ, false, walk)) return false;
         entry = load(walk.hpa);
-        guest_[level] = {entry, gpa, walk.hpa, walk.rights};
+        guest_[level] = {entry, gpa, walk.hpa, walk.rights, walk.leaf};
         return true;
     }
 

@@ -25,6 +25,18 @@ VmxCapabilities without_accessed_dirty() {
     return can;
 }
 
+VmxCapabilities without_5_levels() {
+    VmxCapabilities can = kEngineCapabilities;
+    can.ept_vpid.raw &= ~x86::EptVpidCapability::kWalkLength5;
+    return can;
+}
+
+VmxCapabilities without_eptp_switching() {
+    VmxCapabilities can = kEngineCapabilities;
+    can.vmfunc = 0;
+    return can;
+}
+
 VmxCapabilities without_monitor_trap_flag() {
     VmxCapabilities can = kEngineCapabilities;
     can.primary.raw &= ~(uint64_t{PrimaryControls::MONITOR_TRAP_FLAG} << 32);
@@ -57,6 +69,7 @@ uint64_t info(EventType type, unsigned vector, bool error_code = false) {
     return EventInfo::make(type, static_cast<uint8_t>(vector), error_code).raw;
 }
 constexpr uint32_t kRestricted = SecondaryControls::ENABLE_EPT | SecondaryControls::ENABLE_VPID;
+constexpr uint32_t kFull = kRestricted | SecondaryControls::UNRESTRICTED_GUEST;
 
 }  // namespace
 
@@ -86,7 +99,8 @@ std::vector<BrokenVmcs> broken_controls() {
         {"controls.pin.reserved", {{kPin, pin(0) | PinControls::PROCESS_POSTED_INTERRUPTS}}},
         {"controls.primary.reserved", {{kPrimary, 0}}},
         {"controls.primary.reserved", {{kPrimary, primary(0) | PrimaryControls::USE_TPR_SHADOW}}},
-        {"controls.secondary.reserved", {{kSecondary, kRestricted | SecondaryControls::ENABLE_PML}}},
+        {"controls.secondary.reserved",
+         {{kSecondary, kRestricted | SecondaryControls::ENABLE_ENCLS_EXITING}}},
         {"controls.cr3_target_count", {{F::CR3_TARGET_COUNT, 5}}},
         {"controls.io_bitmap_a.address",
          {{kPrimary, primary(PrimaryControls::USE_IO_BITMAPS)}, {F::IO_BITMAP_A, 0x1800}}},
@@ -101,7 +115,9 @@ std::vector<BrokenVmcs> broken_controls() {
          {{kSecondary, kRestricted | SecondaryControls::USE_TSC_SCALING}, {F::TSC_MULTIPLIER, 0}}},
         {"controls.vpid.zero", {{F::VPID, 0}}},
         {"controls.eptp.memory_type", {{F::EPT_POINTER, 0x10000 | 1 | 3 << 3}}},
-        {"controls.eptp.walk_length", {{F::EPT_POINTER, 0x10000 | 6 | 4 << 3}}},
+        {"controls.eptp.walk_length", {{F::EPT_POINTER, 0x10000 | 6 | 5 << 3}}},
+        {"controls.eptp.walk_length", {{F::EPT_POINTER, 0x10000 | 6 | 2 << 3}}},
+        {"controls.eptp.walk_length", {{F::EPT_POINTER, 0x10000 | 6 | 4 << 3}}, true, without_5_levels()},
         {"controls.eptp.accessed_dirty",
          {{F::EPT_POINTER, 0x10040 | 6 | 3 << 3}},
          true,
@@ -109,6 +125,35 @@ std::vector<BrokenVmcs> broken_controls() {
         {"controls.eptp.reserved", {{F::EPT_POINTER, 0x10080 | 6 | 3 << 3}}},
         {"controls.eptp.reserved", {{F::EPT_POINTER, kTooWide | 6 | 3 << 3}}},
         {"controls.unrestricted_guest.needs_ept", {{kSecondary, SecondaryControls::UNRESTRICTED_GUEST}}},
+        {"controls.pml.needs_ept", {{kSecondary, SecondaryControls::ENABLE_PML}}},
+        {"controls.pml.address",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_PML}, {F::PML_ADDRESS, 0x10800}}},
+        {"controls.pml.address",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_PML}, {F::PML_ADDRESS, kTooWide}}},
+        {"controls.mode_based_execute.needs_ept",
+         {{kSecondary, SecondaryControls::MODE_BASED_EXECUTE_CONTROL_FOR_EPT}}},
+        {"controls.vm_functions.reserved",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_VM_FUNCTIONS}, {F::VM_FUNCTION_CONTROLS, 2}}},
+        {"controls.vm_functions.reserved",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_VM_FUNCTIONS}, {F::VM_FUNCTION_CONTROLS, 1}},
+         true,
+         without_eptp_switching()},
+        {"controls.eptp_switching.needs_ept",
+         {{kSecondary, SecondaryControls::ENABLE_VM_FUNCTIONS}, {F::VM_FUNCTION_CONTROLS, 1}}},
+        {"controls.eptp_list.address",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_VM_FUNCTIONS},
+          {F::VM_FUNCTION_CONTROLS, 1},
+          {F::EPTP_LIST_ADDRESS, 0x10008}}},
+        {"controls.eptp_list.address",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_VM_FUNCTIONS},
+          {F::VM_FUNCTION_CONTROLS, 1},
+          {F::EPTP_LIST_ADDRESS, kTooWide}}},
+        {"controls.virtualization_exception.address",
+         {{kSecondary, kFull | SecondaryControls::EPT_VIOLATION_VE},
+          {F::VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS, 0x10001}}},
+        {"controls.virtualization_exception.address",
+         {{kSecondary, kFull | SecondaryControls::EPT_VIOLATION_VE},
+          {F::VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS, kTooWide}}},
         {"controls.exit.reserved", {{F::VM_EXIT_CONTROLS, 0}}},
         {"controls.exit.reserved",
          {{F::VM_EXIT_CONTROLS, exit_controls(0) | ExitControls::CLEAR_IA32_BNDCFGS}}},
@@ -402,6 +447,23 @@ std::vector<BrokenVmcs> barely_good_vmcss() {
         {"controls.vpid.zero", {{F::VPID, 1}}},
         {"controls.vpid.zero", {{F::VPID, 0xffff}}},
         {"controls.eptp.memory_type", {{F::EPT_POINTER, 0x10000 | 0 | 3 << 3}}},
+        {"controls.eptp.walk_length", {{F::EPT_POINTER, 0x10000 | 6 | 4 << 3}}},
+        {"controls.pml.address",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_PML}, {F::PML_ADDRESS, kTooWide - 0x1000}}},
+        {"controls.pml.address", {{F::PML_ADDRESS, 1}}},
+        {"controls.mode_based_execute.needs_ept",
+         {{kSecondary, kFull | SecondaryControls::MODE_BASED_EXECUTE_CONTROL_FOR_EPT}}},
+        {"controls.vm_functions.reserved", {{F::VM_FUNCTION_CONTROLS, ~uint64_t{0}}}},
+        {"controls.eptp_switching.needs_ept", {{kSecondary, SecondaryControls::ENABLE_VM_FUNCTIONS}}},
+        {"controls.eptp_list.address",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_VM_FUNCTIONS}, {F::EPTP_LIST_ADDRESS, 8}}},
+        {"controls.eptp_list.address",
+         {{kSecondary, kFull | SecondaryControls::ENABLE_VM_FUNCTIONS},
+          {F::VM_FUNCTION_CONTROLS, 1},
+          {F::EPTP_LIST_ADDRESS, kTooWide - 0x1000}}},
+        {"controls.virtualization_exception.address",
+         {{kSecondary, kFull | SecondaryControls::EPT_VIOLATION_VE},
+          {F::VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS, kTooWide - 0x1000}}},
         {"controls.eptp.reserved", {{F::EPT_POINTER, (kTooWide - 0x1000) | 6 | 3 << 3}}},
         {"controls.exit.msr_store_area",
          {{F::VM_EXIT_MSR_STORE_COUNT, 1}, {F::VM_EXIT_MSR_STORE_ADDRESS, kTooWide - 16}}},

@@ -94,7 +94,7 @@ TEST(Capabilities, TheProcessorsEptHasThePageSizesAndAccessesThatItAdvertises) {
     ASSERT_TRUE(hw.has_value()) << hw.error();
     EXPECT_FALSE((*hw)->mmu().ept_features().page_1g);
     EXPECT_TRUE((*hw)->mmu().ept_features().page_2m);
-    EXPECT_FALSE((*hw)->mmu().ept_features().execute_only);
+    EXPECT_TRUE((*hw)->mmu().ept_features().execute_only);
     uint64_t value = 0;
     EXPECT_TRUE((*hw)->rdmsr(Msr::IA32_VMX_EPT_VPID_CAP, value).ok());
     EXPECT_EQ(value, config.capabilities.ept_vpid.raw);

@@ -440,6 +440,16 @@ TEST_F(VmxProcessorTest, AnEptViolationNamesBothAddresses) {
     EXPECT_EQ(read(F::GUEST_RIP), kCode);
 }
 
+// SMAP without SMEP: supervisor code may run from user pages, and not read them.
+TEST_F(VmxProcessorTest, CodeThatSmapHidesRunsAndCannotBeRead) {
+    write(F::GUEST_CR4, read(F::GUEST_CR4) | x86::cr4::SMAP);
+    write(F::EXCEPTION_BITMAP, 1u << 14);
+    code({0x90, 0x8b, 0x05, 0, 0, 0, 0});  // nop; mov eax, [rip]
+    ASSERT_EQ(run(), Reason::EXCEPTION_OR_NMI);
+    EXPECT_EQ(read(F::GUEST_RIP), kCode + 1);
+    EXPECT_EQ(read(F::EXIT_QUALIFICATION), kCode + 7);
+}
+
 // -------------------------------------------------------------------------------------- time and waiting
 
 TEST_F(VmxProcessorTest, ThePreemptionTimerEndsALoop) {

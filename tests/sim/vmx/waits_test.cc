@@ -146,7 +146,7 @@ TEST_F(Monitor, ExitsComeBeforeTheCheckOfEcx) {
 TEST_F(Monitor, ExtensionsAreGeneralProtection) {
     write(F::EXCEPTION_BITMAP, 1u << 13);
     gprs.set(Gpr::RCX, 1);
-    for (const uint8_t last : {0xc8, 0xc9}) {
+    for (const uint8_t last : {uint8_t{0xc8}, uint8_t{0xc9}}) {
         code({0x0f, 0x01, last});
         ASSERT_EQ(run(), Reason::EXCEPTION_OR_NMI);
         EXPECT_EQ(x86::EventInfo{static_cast<uint32_t>(read(F::VM_EXIT_INTERRUPTION_INFORMATION))}.vector(),
