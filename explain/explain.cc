@@ -12,6 +12,7 @@
 #include "sim/vmx/allowed_values.h"
 #include "sim/vmx/entry_checks.h"
 #include "sim/vmx/root_state.h"
+#include "sim/vmx/vmx_operation.h"
 
 namespace vtless::explain {
 namespace {
@@ -23,7 +24,8 @@ using sim::kEntryChecks;
 using Checks = std::bitset<kEntryChecks>;
 
 constexpr const char* kHostMode = "IA32_EFER.LMA of the processor at VM entry";
-constexpr const char* kLinkedVmcs = "the revision identifier of the VMCS that the link pointer names";
+constexpr const char* kVmcsAddress = "the address of the VMCS";
+constexpr const char* kLinkedVmcs = "the first bytes of the VMCS that the link pointer names";
 
 std::vector<uint64_t> trial_values(F field) {
     const unsigned bits = x86::access_bits(field);
@@ -72,7 +74,9 @@ class Trials {
         if (found == needs_.end()) return {"several unknown fields together"};
         return {found->second.begin(), found->second.end()};
     }
-    sim::EntryChecker checker() const { return {vmcs_, {root_, nullptr, processor_, header_}}; }
+    sim::EntryChecker checker() const {
+        return {vmcs_, {root_, nullptr, processor_, header_, link_is_current_}};
+    }
 
   private:
     std::vector<EntryFailure> check() const {
@@ -115,9 +119,15 @@ class Trials {
     }
 
     void vary_processor() {
-        header_ = ~processor_.basic.revision();
-        note_trial(kLinkedVmcs);
+        for (const uint32_t header :
+             {~processor_.basic.revision(), processor_.basic.revision() | sim::kShadowIndicator}) {
+            header_ = header;
+            note_trial(kLinkedVmcs);
+        }
         header_ = processor_.basic.revision();
+        link_is_current_ = true;
+        note_trial(kVmcsAddress);
+        link_is_current_ = false;
         if (dump_.ia32e_host) return;
         set_host_mode(false);
         note_trial(kHostMode);
@@ -133,6 +143,7 @@ class Trials {
     sim::Vmcs vmcs_{Hpa(0)};
     sim::RootState root_;
     uint32_t header_ = 0;
+    bool link_is_current_ = false;
     std::vector<EntryFailure> failures_;  // with all unknown fields 0
     Checks base_;
     Checks always_ = ~Checks();

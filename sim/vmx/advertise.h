@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,13 +44,15 @@ struct FeatureName {
     FeatureWord word{};
     uint8_t bit = 0;
     const char* name = nullptr;  // in the SDM's spelling
-    const char* why = nullptr;   // the engine does not have it, if known
+    const char* why = nullptr;   // the engine does not have it; nullptr where it has
 };
 
 // "primary processor-based controls" and its like.
 const char* describe(FeatureWord word);
 // Of the control words: what may be 1.
 uint64_t features_of(const VmxCapabilities& capabilities, FeatureWord word);
+// All that have a name, word by word.
+std::span<const FeatureName> feature_names();
 // nullptr for a bit without a name.
 const FeatureName* find_feature(FeatureWord word, unsigned bit);
 

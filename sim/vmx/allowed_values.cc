@@ -244,6 +244,8 @@ constexpr Row kRows[] = {
     {"controls.eptp_switching.needs_ept",
      [](const C&, F) { return bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
     {"controls.eptp_list.address", page},
+    {"controls.vmread_bitmap.address", page},
+    {"controls.vmwrite_bitmap.address", page},
     {"controls.virtualization_exception.address", page},
     {"controls.exit.save_timer_needs_timer",
      [](const C&, F) { return bits(0, x86::ExitControls::SAVE_VMX_PREEMPTION_TIMER_VALUE); }},
@@ -257,7 +259,10 @@ constexpr Row kRows[] = {
     {"injection.error_code_valid", error_code_valid},
     {"injection.reserved", [](const C&, F) { return bits(0, x86::EventInfo::kEntryReserved); }},
     {"injection.error_code", [](const C&, F) { return bits(0, 0xffff0000); }},
-    {"injection.instruction_length", [](const C&, F) { return range(1, 15); }},
+    {"injection.instruction_length",
+     [](const C& c, F) {
+         return range(c.capabilities.misc.has(x86::VmxMisc::kZeroLengthInjection) ? 0 : 1, 15);
+     }},
 
     {"host.cr0.fixed", cr0_fixed},
     {"host.cr4.fixed", cr4_fixed},
@@ -330,6 +335,7 @@ constexpr Row kRows[] = {
     {"guest.pending_debug.reserved", debug_exceptions_reserved},
     {"guest.pending_debug.bs", single_step},
     {"guest.link_pointer.address", link_address},
+    {"guest.link_pointer.current", [](const C&, F) { return exactly(~uint64_t{0}); }},
     {"guest.link_pointer.revision", [](const C&, F) { return exactly(~uint64_t{0}); }},
     {"guest.pdpte.reserved",
      [](const C& c, F) { return bits(0, bit_range(2, 1) | bit_range(8, 5) | beyond(c)); }},

@@ -62,9 +62,9 @@ inline constexpr unsigned kPreemptionTimerShift = 5;
 inline constexpr unsigned kCr3Targets = 4;
 inline constexpr unsigned kMsrListMax = 512;
 
-inline constexpr uint64_t kBasic = kRevision | uint64_t{4096} << 32 |
-                                   static_cast<uint64_t>(x86::MemoryType::WB) << 50 |
-                                   x86::VmxBasic::kInsOutsInformation | x86::VmxBasic::kTrueControls;
+inline constexpr uint64_t kBasic =
+    kRevision | uint64_t{4096} << 32 | static_cast<uint64_t>(x86::MemoryType::WB) << 50 |
+    x86::VmxBasic::kInsOutsInformation | x86::VmxBasic::kTrueControls | x86::VmxBasic::kErrorCodeOptional;
 
 inline constexpr uint32_t kPinAllowed1 = x86::kPinDefault1 | x86::PinControls::EXTERNAL_INTERRUPT_EXITING |
                                          x86::PinControls::NMI_EXITING | x86::PinControls::VIRTUAL_NMIS |
@@ -83,8 +83,8 @@ inline constexpr uint32_t kSecondaryAllowed1 = [] {
     using S = x86::SecondaryControls;
     return S::ENABLE_EPT | S::DESCRIPTOR_TABLE_EXITING | S::ENABLE_RDTSCP | S::ENABLE_VPID |
            S::WBINVD_EXITING | S::UNRESTRICTED_GUEST | S::PAUSE_LOOP_EXITING | S::RDRAND_EXITING |
-           S::ENABLE_VM_FUNCTIONS | S::RDSEED_EXITING | S::ENABLE_PML | S::EPT_VIOLATION_VE |
-           S::MODE_BASED_EXECUTE_CONTROL_FOR_EPT | S::USE_TSC_SCALING;
+           S::ENABLE_VM_FUNCTIONS | S::VMCS_SHADOWING | S::RDSEED_EXITING | S::ENABLE_PML |
+           S::EPT_VIOLATION_VE | S::MODE_BASED_EXECUTE_CONTROL_FOR_EPT | S::USE_TSC_SCALING;
 }();
 
 inline constexpr uint32_t kExitAllowed1 = [] {
@@ -115,7 +115,8 @@ inline constexpr auto kEntry = x86::EntryCapability::make(kEntryTrueAllowed0, kE
 
 inline constexpr uint64_t kMisc = kPreemptionTimerShift | x86::VmxMisc::kStoresLmaToEntryControls |
                                   x86::VmxMisc::kActivityHlt | x86::VmxMisc::kActivityShutdown |
-                                  x86::VmxMisc::kActivityWaitForSipi | uint64_t{kCr3Targets} << 16;
+                                  x86::VmxMisc::kActivityWaitForSipi | uint64_t{kCr3Targets} << 16 |
+                                  x86::VmxMisc::kVmwriteAnyField | x86::VmxMisc::kZeroLengthInjection;
 
 inline constexpr uint64_t kCr0Fixed0 = x86::cr0::PE | x86::cr0::NE | x86::cr0::PG;
 inline constexpr uint64_t kCr0Fixed1 = 0xffffffff;

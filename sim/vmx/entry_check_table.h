@@ -115,6 +115,12 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
     {"controls.eptp_list.address", sdm::kExecutionControls,
      "With EPTP switching, the address of the EPTP list must be 4-KiB aligned and within the "
      "physical-address width."},
+    {"controls.vmread_bitmap.address", sdm::kExecutionControls,
+     "With VMCS shadowing, the address of the VMREAD bitmap must be 4-KiB aligned and within the "
+     "physical-address width."},
+    {"controls.vmwrite_bitmap.address", sdm::kExecutionControls,
+     "With VMCS shadowing, the address of the VMWRITE bitmap must be 4-KiB aligned and within the "
+     "physical-address width."},
     {"controls.virtualization_exception.address", sdm::kExecutionControls,
      "With EPT-violation #VE, the virtualization-exception information address must be 4-KiB aligned and within "
      "the physical-address width."},
@@ -145,13 +151,15 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
      "The vector of an injected event must be 2 for an NMI, at most 31 for a hardware exception, and 0 for "
      "a pending MTF VM exit."},
     {"injection.error_code_valid", sdm::kEntryControls,
-     "An error code must be delivered exactly with hardware exceptions that have one, in protected mode."},
+     "An error code can be delivered with hardware exceptions only, in protected mode, and without "
+     "IA32_VMX_BASIC bit 56 must be exactly with those that have one."},
     {"injection.reserved", sdm::kEntryControls,
      "Bits 30:12 of the VM-entry interruption information must be 0."},
     {"injection.error_code", sdm::kEntryControls,
      "Bits 31:16 of an error code to be delivered must be 0."},
     {"injection.instruction_length", sdm::kEntryControls,
-     "An injected software interrupt or exception needs an instruction length of 1 to 15 bytes."},
+     "An injected software interrupt or exception needs an instruction length of 1 to 15 bytes, or of 0 "
+     "where IA32_VMX_MISC bit 30 allows that."},
 
     {"host.cr0.fixed", sdm::kHostRegisters,
      "The host's CR0 must set the bits that VMX operation fixes to 1, and no bit that it fixes to 0."},
@@ -302,8 +310,11 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
      "RFLAGS.TF single-steps (TF = 1 and IA32_DEBUGCTL.BTF = 0)."},
     {"guest.link_pointer.address", sdm::kGuestNonRegister,
      "The VMCS link pointer must be all ones, or 4-KiB aligned and within the physical-address width."},
+    {"guest.link_pointer.current", sdm::kGuestNonRegister,
+     "The VMCS link pointer must not name the VMCS itself."},
     {"guest.link_pointer.revision", sdm::kGuestNonRegister,
-     "The VMCS that the link pointer names must have this processor's revision identifier."},
+     "The VMCS that the link pointer names must have this processor's revision identifier, and its shadow-VMCS "
+     "indicator must equal the VMCS shadowing control."},
     {"guest.pdpte.reserved", sdm::kGuestPdptes,
      "With PAE paging and EPT, bits 2:1, 8:5 and those beyond the physical-address width of a present PDPTE "
      "must be 0."},

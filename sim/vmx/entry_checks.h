@@ -33,7 +33,10 @@ struct EntryContext {
     const RootState& root;
     const HostMemory* memory = nullptr;
     const VmxCapabilities& capabilities = kEngineCapabilities;
-    uint32_t vmcs_header = 0;  // without memory: what it would hold where the VMCS link pointer points
+    // Without memory: what it would hold where the VMCS link pointer points, and whether that is the VMCS
+    // itself.
+    uint32_t vmcs_header = 0;
+    bool link_is_current = false;
 };
 
 // What the checks read, and what fails: the first check, or with find_all() every one.
@@ -66,6 +69,10 @@ class EntryChecker {
     bool ia32e_guest() const { return vmcs.entry_controls().has(x86::EntryControls::IA32E_MODE_GUEST); }
     bool v8086_guest() const;
 
+    // Of a dump it is not known where it was.
+    bool is_checked_vmcs(Hpa region) const {
+        return context_.memory != nullptr ? vmcs.address() == region : context_.link_is_current;
+    }
     // The first bytes of the VMCS region at an address: all ones where there is no memory.
     uint32_t vmcs_header(Hpa region) const;
 

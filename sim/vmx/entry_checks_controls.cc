@@ -140,12 +140,14 @@ bool vector_matches_type(x86::EventInfo info) {
     }
 }
 
-// Without CET there is no #CP, and vector 21 has no error code.
-bool wants_error_code(const EntryChecker& c, x86::EventInfo info) {
+// Without CET there is no #CP, and vector 21 has no error code. Processors that say so leave it to software
+// whether an exception has one.
+bool error_code_fits(const EntryChecker& c, x86::EventInfo info) {
     const auto vector = static_cast<x86::Vector>(info.vector());
     const bool protected_mode = !c.unrestricted() || (c.get(F::GUEST_CR0) & x86::cr0::PE) != 0;
-    return protected_mode && info.type() == x86::EventType::HARDWARE_EXCEPTION &&
-           x86::has_error_code(vector) && vector != x86::Vector::CP;
+    if (!protected_mode || info.type() != x86::EventType::HARDWARE_EXCEPTION) return !info.has_error_code();
+    const bool wanted = x86::has_error_code(vector) && vector != x86::Vector::CP;
+    return info.has_error_code() == wanted || c.capabilities.basic.has(x86::VmxBasic::kErrorCodeOptional);
 }
 
 }  // namespace
@@ -155,19 +157,20 @@ bool check_event_injection(EntryChecker& c) {
     if (!info.valid()) return true;
     const auto type = static_cast<unsigned>(info.type());
     const uint64_t length = c.get(F::VM_ENTRY_INSTRUCTION_LENGTH);
+    const uint64_t shortest = c.capabilities.misc.has(x86::VmxMisc::kZeroLengthInjection) ? 0 : 1;
     return c.require(type != 1, "injection.type", F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
            c.require(info.type() != x86::EventType::OTHER ||
                          c.capabilities.primary.supports(PrimaryControls::MONITOR_TRAP_FLAG),
                      "injection.type.monitor_trap_flag", F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
            c.require(vector_matches_type(info), "injection.vector", F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
-           c.require(info.has_error_code() == wants_error_code(c, info), "injection.error_code_valid",
+           c.require(error_code_fits(c, info), "injection.error_code_valid",
                      F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
            c.require((info.raw & x86::EventInfo::kEntryReserved) == 0, "injection.reserved",
                      F::VM_ENTRY_INTERRUPTION_INFORMATION) &&
            c.require(!info.has_error_code() || (c.get(F::VM_ENTRY_EXCEPTION_ERROR_CODE) >> 16) == 0,
                      "injection.error_code", F::VM_ENTRY_EXCEPTION_ERROR_CODE) &&
-           c.require(!info.is_software() || (length >= 1 && length <= 15), "injection.instruction_length",
-                     F::VM_ENTRY_INSTRUCTION_LENGTH);
+           c.require(!info.is_software() || (length >= shortest && length <= 15),
+                     "injection.instruction_length", F::VM_ENTRY_INSTRUCTION_LENGTH);
 }
 
 }  // namespace vtless::sim

@@ -46,6 +46,10 @@ bool check_secondary_features(EntryChecker& c) {
            c.require(has_ept_if(c, S::MODE_BASED_EXECUTE_CONTROL_FOR_EPT),
                      "controls.mode_based_execute.needs_ept", kSecondary) &&
            check_vm_functions(c) &&
+           c.require(is_page_if(c, S::VMCS_SHADOWING, F::VMREAD_BITMAP_ADDRESS),
+                     "controls.vmread_bitmap.address", F::VMREAD_BITMAP_ADDRESS) &&
+           c.require(is_page_if(c, S::VMCS_SHADOWING, F::VMWRITE_BITMAP_ADDRESS),
+                     "controls.vmwrite_bitmap.address", F::VMWRITE_BITMAP_ADDRESS) &&
            c.require(is_page_if(c, S::EPT_VIOLATION_VE, F::VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS),
                      "controls.virtualization_exception.address",
                      F::VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS);

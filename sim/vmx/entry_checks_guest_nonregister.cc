@@ -7,6 +7,7 @@
 #include "isa/x86/rflags.h"
 #include "isa/x86/segment.h"
 #include "sim/vmx/entry_checks.h"
+#include "sim/vmx/vmx_operation.h"
 
 namespace vtless::sim {
 namespace {
@@ -108,15 +109,19 @@ bool check_pending_debug(EntryChecker& c) {
                      F::GUEST_PENDING_DEBUG_EXCEPTIONS);
 }
 
-// Without VMCS shadowing the link pointer must name an ordinary VMCS, if any.
+// It must name another VMCS, if any: with VMCS shadowing a shadow, else an ordinary one.
 bool check_link_pointer(EntryChecker& c) {
     const uint64_t link = c.get(F::VMCS_LINK_POINTER);
     if (link == ~uint64_t{0}) return true;
     const bool address_ok = (link & 0xfff) == 0 && c.capabilities.fits_physical_width(link);
+    const bool shadow = c.vmcs.secondary().has(x86::SecondaryControls::VMCS_SHADOWING);
+    const uint32_t header = c.capabilities.basic.revision() | (shadow ? kShadowIndicator : 0);
     return c.require(address_ok, "guest.link_pointer.address", F::VMCS_LINK_POINTER,
                      kQualificationLinkPointer) &&
-           c.require(!address_ok || c.vmcs_header(Hpa(link)) == c.capabilities.basic.revision(),
-                     "guest.link_pointer.revision", F::VMCS_LINK_POINTER, kQualificationLinkPointer);
+           c.require(!address_ok || !c.is_checked_vmcs(Hpa(link)), "guest.link_pointer.current",
+                     F::VMCS_LINK_POINTER, kQualificationLinkPointer) &&
+           c.require(!address_ok || c.vmcs_header(Hpa(link)) == header, "guest.link_pointer.revision",
+                     F::VMCS_LINK_POINTER, kQualificationLinkPointer);
 }
 
 }  // namespace

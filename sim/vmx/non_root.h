@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "isa/x86/vmx_status.h"
 #include "sim/cpu/event_delivery.h"
 #include "sim/cpu/result.h"
 #include "sim/engine/engine.h"
@@ -19,6 +20,8 @@
 #include "sim/vmx/vmcs.h"
 
 namespace vtless::sim {
+
+class VmxOperation;
 
 // What of the guest's state is neither in the engine nor in a register shared with root operation.
 struct NonRegisterState {
@@ -39,6 +42,7 @@ class NonRoot {
         HostEvents& events;
         GuestState& guest;
         const VmxCapabilities& capabilities;
+        VmxOperation& operation;
     };
     // Whether to go on with the guest.
     enum class Next : uint8_t { Run, Exit };
@@ -138,6 +142,13 @@ class NonRoot {
     bool pauses_for_too_long();
     Next monitor(const StoppedInstruction& instruction);
     Next mwait(const StoppedInstruction& instruction);
+
+    // non_root_vmcs_shadowing.cc
+    Next access_vmcs(const StoppedInstruction& instruction);
+    bool shadow_access_exits(uint64_t encoding, bool write) const;
+    Next read_shadow(const StoppedInstruction& instruction, x86::VmcsField field);
+    Next write_shadow(const StoppedInstruction& instruction, x86::VmcsField field);
+    Next end_shadow_access(const StoppedInstruction& instruction, x86::VmxStatus status);
 
     // non_root_vm_functions.cc
     Next vmfunc(const StoppedInstruction& instruction);

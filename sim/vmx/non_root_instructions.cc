@@ -167,9 +167,8 @@ struct InstructionRules {
         r[I::VMLAUNCH] = always(Guard::Vmx, ExitReason::VMLAUNCH);
         r[I::VMPTRLD] = always(Guard::Vmx, ExitReason::VMPTRLD, Report::Operand);
         r[I::VMPTRST] = always(Guard::Vmx, ExitReason::VMPTRST, Report::Operand);
-        r[I::VMREAD] = always(Guard::Vmx, ExitReason::VMREAD, Report::Operand);
+        r[I::VMREAD] = r[I::VMWRITE] = never(Guard::Vmx, &N::access_vmcs);
         r[I::VMRESUME] = always(Guard::Vmx, ExitReason::VMRESUME);
-        r[I::VMWRITE] = always(Guard::Vmx, ExitReason::VMWRITE, Report::Operand);
         r[I::VMXOFF] = always(Guard::Vmx, ExitReason::VMXOFF);
         r[I::VMXON] = always(Guard::Vmx, ExitReason::VMXON, Report::Operand);
         r[I::INVEPT] = always(Guard::Vmx, ExitReason::INVEPT, Report::Operand);

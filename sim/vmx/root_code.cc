@@ -32,7 +32,7 @@ RootCode::RootCode(VmxProcessor& processor, std::optional<uint64_t> memory_map)
       memory_map_(memory_map),
       rules_(processor.capabilities_),
       root_({*processor.engine_, *processor.mmu_, *processor.memory_, processor.root_, processor.msrs_,
-             processor.events_, processor.guest_, rules_}) {
+             processor.events_, processor.guest_, rules_, processor.operation_}) {
     using P = x86::PrimaryControls;
     controls_.set(F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
                   P::UNCONDITIONAL_IO_EXITING | P::ACTIVATE_SECONDARY_CONTROLS);
@@ -126,6 +126,7 @@ void RootCode::load_root() {
     engine().set_shadow(Shadow::None);
     processor_.guest_.set_resume_flag(false);
     processor_.mmu_->set_ept(memory_map_);
+    processor_.mmu_->set_modification_log({});
     processor_.mmu_->set_paging(paging_state(cpu, *processor_.mmu_));
     processor_.mmu_->flush_all();
     root_.state() = {};

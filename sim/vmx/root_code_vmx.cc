@@ -162,7 +162,8 @@ RootCode::Next RootCode::invvpid(const Raw& instruction) {
 // ones stay where they are.
 RootCode::Next RootCode::enter(const Raw& instruction, bool launch) {
     VmxOperation& operation = processor_.operation_;
-    if (operation.current() != nullptr && engine().shadow() == Shadow::MovSs)
+    const bool enterable = operation.current() != nullptr && !operation.current()->is_shadow();
+    if (enterable && engine().shadow() == Shadow::MovSs)
         return conclude(instruction, operation.fail(VmInstructionError::ENTRY_EVENTS_BLOCKED_BY_MOV_SS));
     const VmxStatus status = processor_.enter(gprs_, launch);
     if (processor_.vmx_abort() != 0) return stop(Kind::VmxAbort, processor_.vmx_abort());

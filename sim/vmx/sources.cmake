@@ -33,6 +33,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/root_code.cc
   vmx/root_code_vmx.cc
   vmx/non_root_vm_functions.cc
+  vmx/non_root_vmcs_shadowing.cc
   vmx/non_root_waits.cc
   vmx/virtualization_exception.cc
   vmx/vm_entry.cc

@@ -35,7 +35,7 @@ VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
     if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
     if (vmx_abort_ != 0) return VmxStatus::fault(x86::Vector::DF);
     Vmcs* vmcs = operation_.current();
-    if (vmcs == nullptr) return VmxStatus::fail_invalid();
+    if (vmcs == nullptr || vmcs->is_shadow()) return VmxStatus::fail_invalid();
     if (vmcs->launched() == launch)
         return operation_.fail(launch ? VmInstructionError::VMLAUNCH_NON_CLEAR_VMCS
                                       : VmInstructionError::VMRESUME_NON_LAUNCHED_VMCS);

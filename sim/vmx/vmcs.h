@@ -17,6 +17,10 @@ class Vmcs {
     explicit Vmcs(Hpa address) : address_(address) {}
 
     Hpa address() const { return address_; }
+    // It is data for a guest's VMREAD and VMWRITE, and cannot be entered. SDM Vol. 3C "VMCS Types: Ordinary
+    // and Shadow" (25.10).
+    bool is_shadow() const { return shadow_; }
+    void set_shadow(bool value) { shadow_ = value; }
     bool launched() const { return launched_; }
     void set_launched(bool value) { launched_ = value; }
     // VMXOFF and VMXON have come since it was launched: it can no longer be resumed.
@@ -74,6 +78,7 @@ class Vmcs {
   private:
     std::array<uint64_t, kVmcsSlots> data_{};
     Hpa address_;
+    bool shadow_ = false;
     bool launched_ = false;
     bool outlived_vmx_operation_ = false;
     CheckGroups unchecked_ = kAllCheckGroups;

@@ -2,8 +2,10 @@
 #include "sim/vmx/vmcs_layout.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "isa/x86/registers.h"
+#include "sim/vmx/not_advertised.h"
 
 namespace vtless::sim {
 namespace {
@@ -11,54 +13,6 @@ namespace {
 using x86::VmcsField;
 using x86::VmcsType;
 using F = VmcsField;
-
-// Fields that exist only with a control that this processor does not advertise; every other field of the SDM
-// is supported. SDM Vol. 3D "Field Encoding in VMCS" (Appendix B), footnotes.
-constexpr std::array kUnsupported = {
-    F::POSTED_INTERRUPT_NOTIFICATION_VECTOR,
-    F::HLAT_PREFIX_SIZE,
-    F::LAST_PID_POINTER_INDEX,
-    F::GUEST_INTERRUPT_STATUS,
-    F::GUEST_UINV,
-    F::VIRTUAL_APIC_ADDRESS,
-    F::APIC_ACCESS_ADDRESS,
-    F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS,
-    F::EOI_EXIT_BITMAP_0,
-    F::EOI_EXIT_BITMAP_1,
-    F::EOI_EXIT_BITMAP_2,
-    F::EOI_EXIT_BITMAP_3,
-    F::VMREAD_BITMAP_ADDRESS,
-    F::VMWRITE_BITMAP_ADDRESS,
-    F::XSS_EXITING_BITMAP,
-    F::ENCLS_EXITING_BITMAP,
-    F::SUB_PAGE_PERMISSION_TABLE_POINTER,
-    F::TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
-    F::ENCLV_EXITING_BITMAP,
-    F::LOW_PASID_DIRECTORY_ADDRESS,
-    F::HIGH_PASID_DIRECTORY_ADDRESS,
-    F::SHARED_EPT_POINTER,
-    F::PCONFIG_EXITING_BITMAP,
-    F::HLAT_POINTER,
-    F::PID_POINTER_TABLE_ADDRESS,
-    F::SECONDARY_VM_EXIT_CONTROLS,
-    F::IA32_SPEC_CTRL_MASK,
-    F::IA32_SPEC_CTRL_SHADOW,
-    F::GUEST_IA32_PERF_GLOBAL_CTRL,
-    F::GUEST_IA32_BNDCFGS,
-    F::GUEST_IA32_RTIT_CTL,
-    F::GUEST_IA32_LBR_CTL,
-    F::GUEST_IA32_PKRS,
-    F::HOST_IA32_PERF_GLOBAL_CTRL,
-    F::HOST_IA32_PKRS,
-    F::TPR_THRESHOLD,
-    F::INSTRUCTION_TIMEOUT_CONTROL,
-    F::GUEST_IA32_S_CET,
-    F::GUEST_SSP,
-    F::GUEST_IA32_INTERRUPT_SSP_TABLE_ADDR,
-    F::HOST_IA32_S_CET,
-    F::HOST_SSP,
-    F::HOST_IA32_INTERRUPT_SSP_TABLE_ADDR,
-};
 
 // In the order of LiveField.
 constexpr std::array<VmcsField, kLiveFields> kLiveEncodings = {
@@ -116,7 +70,10 @@ constexpr bool contains(const std::array<VmcsField, N>& list, VmcsField field) {
     return std::find(list.begin(), list.end(), field) != list.end();
 }
 
-constexpr bool supported(VmcsField field) { return !contains(kUnsupported, field); }
+constexpr bool supported(VmcsField field) {
+    return std::none_of(std::begin(kMissingFields), std::end(kMissingFields),
+                        [field](const MissingField& missing) { return missing.field == field; });
+}
 
 template <class... G>
 constexpr CheckGroups groups(G... group) {

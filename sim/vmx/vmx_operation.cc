@@ -18,9 +18,27 @@ bool mode_allows_vmx(const RootState& root) {
 }  // namespace
 
 VmxStatus VmxOperation::fail(VmInstructionError error) {
-    if (current_ == nullptr) return VmxStatus::fail_invalid();
-    current_->set(x86::VmcsField::VM_INSTRUCTION_ERROR, static_cast<uint32_t>(error));
+    return current_ == nullptr ? VmxStatus::fail_invalid() : fail_in(*current_, error);
+}
+
+VmxStatus VmxOperation::fail_in(Vmcs& vmcs, VmInstructionError error) {
+    vmcs.set(x86::VmcsField::VM_INSTRUCTION_ERROR, static_cast<uint32_t>(error));
     return VmxStatus::fail_valid(error);
+}
+
+// The shadow-VMCS indicator, bit 31, is only that where there is VMCS shadowing.
+bool VmxOperation::has_ordinary_or_shadow_header(Hpa region) const {
+    const bool shadowing = capabilities_->secondary.supports(x86::SecondaryControls::VMCS_SHADOWING);
+    const uint32_t header = store_.header(region);
+    return (shadowing ? header & ~kShadowIndicator : header) == capabilities_->basic.revision();
+}
+
+// Whether it is a shadow is up to the region for as long as it is not active.
+Vmcs& VmxOperation::activate(Hpa region) {
+    if (Vmcs* active = store_.find(region)) return *active;
+    Vmcs& vmcs = store_.activate(region);
+    vmcs.set_shadow((store_.header(region) & kShadowIndicator) != 0);
+    return vmcs;
 }
 
 VmxStatus VmxOperation::check_in_operation() const {
@@ -81,10 +99,8 @@ VmxStatus VmxOperation::vmptrld(Hpa region) {
     if (const auto status = check_in_operation(); !status.ok()) return status;
     if (!valid_region(region)) return fail(VmInstructionError::VMPTRLD_INVALID_PHYSICAL_ADDRESS);
     if (region == vmxon_region_) return fail(VmInstructionError::VMPTRLD_VMXON_POINTER);
-    // The shadow-VMCS indicator is bit 31: without VMCS shadowing it is an incorrect revision as well.
-    if (store_.header(region) != capabilities_->basic.revision())
-        return fail(VmInstructionError::VMPTRLD_INCORRECT_REVISION);
-    current_ = &store_.activate(region);
+    if (!has_ordinary_or_shadow_header(region)) return fail(VmInstructionError::VMPTRLD_INCORRECT_REVISION);
+    current_ = &activate(region);
     return VmxStatus::succeed();
 }
 
@@ -96,18 +112,43 @@ VmxStatus VmxOperation::vmptrst(Hpa& region) {
 
 VmxStatus VmxOperation::check_vmread(x86::VmcsField field) {
     if (const auto status = check_in_operation(); !status.ok()) return status;
-    if (current_ == nullptr) return VmxStatus::fail_invalid();
-    const uint32_t raw = x86::encoding(field);
-    const bool high_of_other_width = x86::access_high(field) && x86::width(field) != x86::VmcsWidth::BITS64;
-    if ((raw & kVmcsEncodingReserved) != 0 || high_of_other_width || !vmcs_field_info(field).supported)
-        return fail(VmInstructionError::UNSUPPORTED_VMCS_COMPONENT);
-    return VmxStatus::succeed();
+    return current_ == nullptr ? VmxStatus::fail_invalid() : check_readable(*current_, field);
 }
 
 VmxStatus VmxOperation::check_vmwrite(x86::VmcsField field) {
-    if (const auto status = check_vmread(field); !status.ok()) return status;
+    if (const auto status = check_in_operation(); !status.ok()) return status;
+    return current_ == nullptr ? VmxStatus::fail_invalid() : check_writable(*current_, field);
+}
+
+// The error is a field of the VMCS that was to be accessed.
+VmxStatus VmxOperation::check_readable(Vmcs& vmcs, x86::VmcsField field) {
+    const uint32_t raw = x86::encoding(field);
+    const bool high_of_other_width = x86::access_high(field) && x86::width(field) != x86::VmcsWidth::BITS64;
+    if ((raw & kVmcsEncodingReserved) != 0 || high_of_other_width || !vmcs_field_info(field).supported)
+        return fail_in(vmcs, VmInstructionError::UNSUPPORTED_VMCS_COMPONENT);
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::check_writable(Vmcs& vmcs, x86::VmcsField field) const {
+    if (const auto status = check_readable(vmcs, field); !status.ok()) return status;
     if (!capabilities_->misc.has(x86::VmxMisc::kVmwriteAnyField) && vmcs_field_info(field).read_only)
-        return fail(VmInstructionError::VMWRITE_READ_ONLY_COMPONENT);
+        return fail_in(vmcs, VmInstructionError::VMWRITE_READ_ONLY_COMPONENT);
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::read_shadow(Hpa region, x86::VmcsField field, uint64_t& value) {
+    Vmcs& vmcs = activate(region);
+    if (const auto status = check_readable(vmcs, field); !status.ok()) return status;
+    const uint64_t whole = vmcs.get(field);
+    value = x86::access_high(field) ? whole >> 32 : whole;
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxOperation::write_shadow(Hpa region, x86::VmcsField field, uint64_t value) {
+    Vmcs& vmcs = activate(region);
+    if (const auto status = check_writable(vmcs, field); !status.ok()) return status;
+    if (x86::access_high(field)) value = value << 32 | (vmcs.get(field) & 0xffffffff);
+    vmcs.set(field, value & x86::access_mask(x86::full(field)));
     return VmxStatus::succeed();
 }
 

@@ -14,6 +14,9 @@
 
 namespace vtless::sim {
 
+// Of a VMCS region's first four bytes; the others are the revision.
+inline constexpr uint32_t kShadowIndicator = 1u << 31;
+
 class VmxOperation {
   public:
     // Called with the VMCS that is about to leave the processor or to be copied from, so that guest state
@@ -42,6 +45,10 @@ class VmxOperation {
     x86::VmxStatus vmptrld(Hpa region);
     x86::VmxStatus vmptrst(Hpa& region);
 
+    // VMREAD and VMWRITE of a guest in the shadow VMCS at this region, which becomes active.
+    x86::VmxStatus read_shadow(Hpa region, x86::VmcsField field, uint64_t& value);
+    x86::VmxStatus write_shadow(Hpa region, x86::VmcsField field, uint64_t value);
+
     // The rules of access: which error, if any, VMREAD and VMWRITE of the field end with.
     x86::VmxStatus check_vmread(x86::VmcsField field);
     x86::VmxStatus check_vmwrite(x86::VmcsField field);
@@ -58,6 +65,11 @@ class VmxOperation {
 
   private:
     bool valid_region(Hpa region) const;
+    Vmcs& activate(Hpa region);
+    static x86::VmxStatus fail_in(Vmcs& vmcs, x86::VmInstructionError error);
+    bool has_ordinary_or_shadow_header(Hpa region) const;
+    static x86::VmxStatus check_readable(Vmcs& vmcs, x86::VmcsField field);
+    x86::VmxStatus check_writable(Vmcs& vmcs, x86::VmcsField field) const;
     void save(Vmcs& vmcs) const {
         if (save_ != nullptr) save_(save_context_, vmcs);
     }

@@ -49,7 +49,7 @@ VmxProcessor::VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<
       operation_(*memory_, root_, capabilities_),
       msrs_(*engine_, root_, capabilities_),
       guest_(*engine_),
-      non_root_({*engine_, *mmu_, *memory_, root_, msrs_, events_, guest_, capabilities_}),
+      non_root_({*engine_, *mmu_, *memory_, root_, msrs_, events_, guest_, capabilities_, operation_}),
       gprs_(*engine_) {
     root_.cr4 &= capabilities_.cr4_fixed1;
     engine_->edit_state().set_cr0(root_.cr0);

@@ -186,7 +186,7 @@ Outcome parse_outcome(const std::string& text) {
 std::string profile_of(const Rows& rows) {
     nlohmann::json profile = {
         {"name", "probed"}, {"processor", "as the probe's rows say"}, {"sources", {"the probe"}}};
-    for (uint32_t number = 0x480; number <= 0x490; ++number) {
+    for (uint32_t number = 0x480; number <= 0x491; ++number) {
         const auto msr = static_cast<x86::Msr>(number);
         const std::string* value = rows.find(fmt::format("msr 0 {:x}", number));
         if (value == nullptr || value->front() == 'E' || msr == x86::Msr::IA32_VMX_VMCS_ENUM) continue;

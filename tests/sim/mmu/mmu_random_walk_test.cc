@@ -19,12 +19,16 @@ namespace pte = x86::pte;
 using Qualification = x86::EptViolationQualification;
 
 constexpr uint64_t kBytes = uint64_t{1} << 17;
+constexpr Hpa kLog{kBytes - HostMemory::kFrameSize};
 
 // A processor's configuration, registers and memory.
 struct World {
     MmuConfig config;
     PagingState paging;
     uint64_t eptp = 0;
+    bool user_execute = false;  // mode-based execute control for EPT
+    bool logs = false;          // page-modification logging, in the last page
+    uint64_t log_index = 0;
     std::array<uint64_t, kBytes / 8> memory{};
     Gva gva;
     Access access;
@@ -41,6 +45,10 @@ class Generator {
         world.config.physical_address_bits = std::array{36u, 40u, 46u, 52u}[below(4)];
         world.config.guest_1g_pages = !one_in(3);
         world.config.ept_execute_only = !one_in(2);
+        world.config.ept_advanced_information = one_in(2);
+        world.user_execute = one_in(4);
+        world.logs = one_in(2);
+        world.log_index = std::array{0u, 1u, 511u, 512u, 0xffffu}[below(5)];
         world.gva = Gva(static_cast<uint64_t>(static_cast<int64_t>(random_()) >> 16));
         world.access = {static_cast<AccessType>(below(3)), one_in(2), one_in(4), false};
         if (!world.access.user) world.access.implicit = one_in(8);
@@ -94,7 +102,8 @@ class Generator {
     unsigned random_leaf() { return one_in(8) ? 2 : one_in(16) ? 3 : 1; }
 
     void map(World& world, uint64_t gpa, uint64_t hpa, unsigned leaf) {
-        const uint64_t rights = ept::RWX | (flags_ || one_in(2) ? ept::ACCESSED : 0);
+        const uint64_t rights = ept::RWX | (world.user_execute || one_in(2) ? ept::USER_EXECUTE : 0) |
+                                (flags_ || one_in(2) ? ept::ACCESSED : 0);
         uint64_t table = root_;
         for (unsigned level = 4; level > leaf; --level) {
             const uint64_t slot = table + ept::table_index(level, gpa) * uint64_t{8};
@@ -160,20 +169,29 @@ class Rules {
             set(guest_[level].hpa, flags);
         }
         x86::EptWalk page;
-        if (!nested(walk.gpa, uint64_t{1} << static_cast<unsigned>(world_.access.type), true, page))
+        if (!nested(walk.gpa, wanted_of(walk), true, page)) {
+            if (fault_.kind == MmuFault::Kind::EptViolation && world_.config.ept_advanced_information) {
+                fault_.qualification |=
+                    (walk.user ? Qualification::USER_LINEAR_ADDRESS : 0) |
+                    (walk.writable ? Qualification::LINEAR_ADDRESS_WRITABLE : 0) |
+                    (walk.executable ? 0 : Qualification::LINEAR_ADDRESS_EXECUTE_DISABLED);
+            }
             return fault_;
+        }
         const bool ept_dirty = !flags() || write || (page.leaf & ept::DIRTY) != 0;
         out.hpa = page.hpa;
         out.gpa = walk.gpa;
+        out.readable = (page.rights & ept::READ) != 0 && allowed(walk, AccessType::Read);
         out.writable =
             dirty && ept_dirty && (page.rights & ept::WRITE) != 0 && allowed(walk, AccessType::Write);
-        out.executable = (page.rights & ept::EXECUTE) != 0 && allowed(walk, AccessType::Fetch);
+        out.executable = (page.rights & execute_of(walk)) != 0 && allowed(walk, AccessType::Fetch);
         out.user = walk.user;
         out.backed = page.hpa.value() < kBytes;
         out.page_size = bit(std::min(walk.page_shift, page.page_shift));
         return {};
     }
     uint64_t references() const { return references_; }
+    uint64_t log_index() const { return log_index_; }
     const auto& memory() const { return memory_; }
 
   private:
@@ -185,6 +203,13 @@ class Rules {
         uint64_t leaf;
     };
 
+    uint64_t execute_of(const x86::GuestWalk& walk) const {
+        return world_.user_execute && walk.user ? ept::USER_EXECUTE : ept::EXECUTE;
+    }
+    uint64_t wanted_of(const x86::GuestWalk& walk) const {
+        if (world_.access.type == AccessType::Fetch) return execute_of(walk);
+        return world_.access.type == AccessType::Write ? ept::WRITE : ept::READ;
+    }
     bool flags() const { return x86::Eptp{world_.eptp}.accessed_dirty(); }
     uint64_t load(Hpa hpa) {
         ++references_;
@@ -196,8 +221,10 @@ class Rules {
     void violation(Gpa gpa, uint64_t want, uint64_t rights, bool final) {
         fault_.kind = MmuFault::Kind::EptViolation;
         fault_.gpa = gpa;
-        fault_.qualification = want | rights << 3 | Qualification::LINEAR_ADDRESS_VALID |
-                               (final ? Qualification::FINAL_TRANSLATION : 0);
+        fault_.qualification =
+            ((want & ept::USER_EXECUTE) != 0 ? Qualification::FETCH : want) | (rights & ept::RWX) << 3 |
+            ((rights & ept::USER_EXECUTE) != 0 ? Qualification::USER_EXECUTABLE : 0) |
+            Qualification::LINEAR_ADDRESS_VALID | (final ? Qualification::FINAL_TRANSLATION : 0);
     }
     MmuFault page_fault(uint32_t code) {
         const bool fetch_reported =
@@ -224,9 +251,28 @@ class Rules {
             fault_.suppress_ve = (walk.leaf & ept::SUPPRESS_VE) != 0;
             return false;
         }
-        for (unsigned level = 4; flags() && level >= walk.level; --level)
-            set(slots[level],
-                ept::ACCESSED | (level == walk.level && (want & ept::WRITE) != 0 ? ept::DIRTY : 0));
+        return !flags() || set_ept_flags(gpa, walk, slots, (want & ept::WRITE) != 0);
+    }
+    bool set_ept_flags(Gpa gpa, const x86::EptWalk& walk, const std::array<Hpa, 5>& slots, bool write) {
+        const auto flags_of = [&](unsigned level) {
+            return ept::ACCESSED | (level == walk.level && write ? ept::DIRTY : 0);
+        };
+        bool all_set = true;
+        for (unsigned level = 4; level >= walk.level; --level) {
+            const uint64_t entry =
+                slots[level].value() < kBytes ? memory_[slots[level].value() / 8] : ~uint64_t{0};
+            all_set = all_set && (entry & flags_of(level)) == flags_of(level);
+        }
+        if (world_.logs && !all_set && log_index_ > 511) {
+            fault_.kind = MmuFault::Kind::PageModificationLogFull;
+            fault_.gpa = gpa;
+            return false;
+        }
+        for (unsigned level = 4; level >= walk.level; --level) set(slots[level], flags_of(level));
+        if (world_.logs && write && (walk.leaf & ept::DIRTY) == 0) {
+            memory_[(kLog.value() + log_index_ * 8) / 8] = gpa.page().value();
+            log_index_ = (log_index_ - 1) & 0xffff;
+        }
         return true;
     }
     bool read_guest(unsigned level, Gpa gpa, uint64_t& entry) {
@@ -255,6 +301,7 @@ class Rules {
     const World& world_;
     std::array<uint64_t, kBytes / 8> memory_;
     uint64_t references_ = 0;
+    uint64_t log_index_ = world_.log_index;
     MmuFault fault_;
     std::array<Step, 5> guest_{};
 };
@@ -262,26 +309,28 @@ class Rules {
 TEST(MmuRandomWalk, DoesWhatTheRulesSayOneByOne) {
     HostMemory memory = make_memory(kBytes);
     Generator generator(20);
-    std::array<unsigned, 5> ends{};   // by MmuFault::Kind
-    std::array<unsigned, 5> usual{};  // of these, those that were a usual walk
+    std::array<unsigned, 6> ends{};   // by MmuFault::Kind
+    std::array<unsigned, 6> usual{};  // of these, those that were a usual walk
     for (unsigned trial = 0; trial < 10000; ++trial) {
         SCOPED_TRACE(trial);
         const World world = generator.next();
         std::memcpy(memory.base(), world.memory.data(), kBytes);
         Mmu mmu(memory, world.config);
         mmu.set_paging(world.paging);
-        mmu.set_ept(world.eptp);
+        mmu.set_ept(world.eptp, world.user_execute);
+        uint64_t log_index = world.log_index;
+        if (world.logs) mmu.set_modification_log({kLog, &log_index});
 
         Rules rules(world, mmu);
         Translation expected;
         const MmuFault expected_fault = rules.translate(expected);
         const auto kind = static_cast<size_t>(expected_fault.kind);
 
-        ASSERT_TRUE(UsualWalk::applies(mmu));
+        ASSERT_EQ(UsualWalk::applies(mmu), !world.user_execute);
         MmuFault usual_fault;
         UsualWalk walk(mmu, usual_fault);
         TlbEntry entry;
-        if (walk.linear(world.gva, world.access, entry)) {
+        if (!world.user_execute && walk.linear(world.gva, world.access, entry)) {
             ++usual[kind];
             ASSERT_EQ(std::memcmp(memory.base(), rules.memory().data(), kBytes), 0);
         }
@@ -293,6 +342,8 @@ TEST(MmuRandomWalk, DoesWhatTheRulesSayOneByOne) {
         ASSERT_EQ(std::memcmp(memory.base(), rules.memory().data(), kBytes), 0);
         ASSERT_EQ(found.hpa, expected.hpa);
         ASSERT_EQ(found.gpa, expected.gpa);
+        ASSERT_EQ(log_index, rules.log_index());
+        ASSERT_EQ(found.readable, expected.readable);
         ASSERT_EQ(found.writable, expected.writable);
         ASSERT_EQ(found.executable, expected.executable);
         ASSERT_EQ(found.user, expected.user);
@@ -306,6 +357,7 @@ TEST(MmuRandomWalk, DoesWhatTheRulesSayOneByOne) {
         EXPECT_GT(usual[at], 200u) << at;
         EXPECT_GT(ends[at] - usual[at], 20u) << at;
     }
+    EXPECT_GT(ends[static_cast<size_t>(MmuFault::Kind::PageModificationLogFull)], 20u);
 }
 
 }  // namespace

@@ -37,6 +37,18 @@ VmxCapabilities without_eptp_switching() {
     return can;
 }
 
+VmxCapabilities without_optional_error_code() {
+    VmxCapabilities can = kEngineCapabilities;
+    can.basic.raw &= ~x86::VmxBasic::kErrorCodeOptional;
+    return can;
+}
+
+VmxCapabilities without_zero_length() {
+    VmxCapabilities can = kEngineCapabilities;
+    can.misc.raw &= ~x86::VmxMisc::kZeroLengthInjection;
+    return can;
+}
+
 VmxCapabilities without_monitor_trap_flag() {
     VmxCapabilities can = kEngineCapabilities;
     can.primary.raw &= ~(uint64_t{PrimaryControls::MONITOR_TRAP_FLAG} << 32);
@@ -148,6 +160,14 @@ std::vector<BrokenVmcs> broken_controls() {
          {{kSecondary, kFull | SecondaryControls::ENABLE_VM_FUNCTIONS},
           {F::VM_FUNCTION_CONTROLS, 1},
           {F::EPTP_LIST_ADDRESS, kTooWide}}},
+        {"controls.vmread_bitmap.address",
+         {{kSecondary, kFull | SecondaryControls::VMCS_SHADOWING}, {F::VMREAD_BITMAP_ADDRESS, 0x800}}},
+        {"controls.vmread_bitmap.address",
+         {{kSecondary, kFull | SecondaryControls::VMCS_SHADOWING}, {F::VMREAD_BITMAP_ADDRESS, kTooWide}}},
+        {"controls.vmwrite_bitmap.address",
+         {{kSecondary, kFull | SecondaryControls::VMCS_SHADOWING}, {F::VMWRITE_BITMAP_ADDRESS, 0x1001}}},
+        {"controls.vmwrite_bitmap.address",
+         {{kSecondary, kFull | SecondaryControls::VMCS_SHADOWING}, {F::VMWRITE_BITMAP_ADDRESS, kTooWide}}},
         {"controls.virtualization_exception.address",
          {{kSecondary, kFull | SecondaryControls::EPT_VIOLATION_VE},
           {F::VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS, 0x10001}}},
@@ -181,15 +201,31 @@ std::vector<BrokenVmcs> broken_injection() {
         {"injection.vector", {{kInfo, info(EventType::OTHER, 1)}}},
         {"injection.vector", {{kInfo, info(EventType::NMI, 3)}}},
         {"injection.vector", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 32)}}},
-        {"injection.error_code_valid", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 13)}}},
-        {"injection.error_code_valid", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 6, true)}}},
-        {"injection.error_code_valid", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 21, true)}}},
+        {"injection.error_code_valid",
+         {{kInfo, info(EventType::HARDWARE_EXCEPTION, 13)}},
+         true,
+         without_optional_error_code()},
+        {"injection.error_code_valid",
+         {{kInfo, info(EventType::HARDWARE_EXCEPTION, 6, true)}},
+         true,
+         without_optional_error_code()},
+        {"injection.error_code_valid",
+         {{kInfo, info(EventType::HARDWARE_EXCEPTION, 21, true)}},
+         true,
+         without_optional_error_code()},
+        {"injection.error_code_valid",
+         {{kInfo, info(EventType::HARDWARE_EXCEPTION, 13, true)},
+          {F::GUEST_CR0, x86::cr0::NE},
+          {F::VM_ENTRY_CONTROLS, entry_controls(0)}}},
         {"injection.error_code_valid", {{kInfo, info(EventType::SOFTWARE_INTERRUPT, 13, true)}}},
         {"injection.reserved", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 6) | 1u << 12}}},
         {"injection.error_code",
          {{kInfo, info(EventType::HARDWARE_EXCEPTION, 13, true)},
           {F::VM_ENTRY_EXCEPTION_ERROR_CODE, 0x10000}}},
-        {"injection.instruction_length", {{kInfo, info(EventType::SOFTWARE_INTERRUPT, 0x80)}}},
+        {"injection.instruction_length",
+         {{kInfo, info(EventType::SOFTWARE_INTERRUPT, 0x80)}},
+         true,
+         without_zero_length()},
         {"injection.instruction_length",
          {{kInfo, info(EventType::SOFTWARE_EXCEPTION, 3)}, {F::VM_ENTRY_INSTRUCTION_LENGTH, 16}}},
     };
@@ -407,7 +443,12 @@ std::vector<BrokenVmcs> broken_guest_nonregister() {
          {{F::GUEST_PENDING_DEBUG_EXCEPTIONS, x86::pending_debug::BS}, {F::GUEST_ACTIVITY_STATE, 1}}},
         {"guest.pending_debug.bs", {{F::GUEST_RFLAGS, 2 | x86::rflags::TF}, {F::GUEST_ACTIVITY_STATE, 1}}},
         {"guest.link_pointer.address", {{F::VMCS_LINK_POINTER, 0x1001}}},
+        {"guest.link_pointer.address", {{F::VMCS_LINK_POINTER, kTooWide}}},
+        {"guest.link_pointer.current", {{F::VMCS_LINK_POINTER, 0x8000}}},
         {"guest.link_pointer.revision", {{F::VMCS_LINK_POINTER, 0x1000}}},
+        {"guest.link_pointer.revision", {{F::VMCS_LINK_POINTER, 0x3000}}},
+        {"guest.link_pointer.revision",
+         {{kSecondary, kFull | SecondaryControls::VMCS_SHADOWING}, {F::VMCS_LINK_POINTER, 0x2000}}},
         {"guest.pdpte.reserved",
          {{F::VM_ENTRY_CONTROLS, entry_controls(0)},
           {F::GUEST_CS_ACCESS_RIGHTS, 0xc09b},
@@ -479,7 +520,17 @@ std::vector<BrokenVmcs> barely_good_vmcss() {
          {{kInfo, info(EventType::HARDWARE_EXCEPTION, 13, true)},
           {F::VM_ENTRY_EXCEPTION_ERROR_CODE, 0xffff}}},
         {"injection.instruction_length",
-         {{kInfo, info(EventType::SOFTWARE_INTERRUPT, 0x80)}, {F::VM_ENTRY_INSTRUCTION_LENGTH, 1}}},
+         {{kInfo, info(EventType::SOFTWARE_INTERRUPT, 0x80)}, {F::VM_ENTRY_INSTRUCTION_LENGTH, 1}},
+         true,
+         without_zero_length()},
+        {"injection.instruction_length", {{kInfo, info(EventType::SOFTWARE_INTERRUPT, 0x80)}}},
+        {"injection.error_code_valid", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 13)}}},
+        {"injection.error_code_valid", {{kInfo, info(EventType::HARDWARE_EXCEPTION, 6, true)}}},
+        {"controls.vmread_bitmap.address",
+         {{kSecondary, kFull | SecondaryControls::VMCS_SHADOWING},
+          {F::VMREAD_BITMAP_ADDRESS, kTooWide - 0x1000},
+          {F::VMWRITE_BITMAP_ADDRESS, kTooWide - 0x1000}}},
+        {"controls.vmread_bitmap.address", {{F::VMREAD_BITMAP_ADDRESS, 1}}},
         {"injection.instruction_length",
          {{kInfo, info(EventType::SOFTWARE_INTERRUPT, 0x80)}, {F::VM_ENTRY_INSTRUCTION_LENGTH, 15}}},
         {"host.cr3.width", {{F::HOST_CR3, kTooWide - 1}}},
@@ -523,6 +574,9 @@ std::vector<BrokenVmcs> barely_good_vmcss() {
          {{F::GUEST_PENDING_DEBUG_EXCEPTIONS, x86::pending_debug::BS},
           {F::GUEST_RFLAGS, 2 | x86::rflags::TF},
           {F::GUEST_ACTIVITY_STATE, 1}}},
+        {"guest.link_pointer.revision", {{F::VMCS_LINK_POINTER, 0x2000}}},
+        {"guest.link_pointer.revision",
+         {{kSecondary, kFull | SecondaryControls::VMCS_SHADOWING}, {F::VMCS_LINK_POINTER, 0x3000}}},
         {"guest.pdpte.reserved",
          {{F::VM_ENTRY_CONTROLS, entry_controls(0)},
           {F::GUEST_CS_ACCESS_RIGHTS, 0xc09b},

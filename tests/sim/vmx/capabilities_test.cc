@@ -2,10 +2,14 @@
 // Processors with fewer capabilities than the engine: what is not advertised does not work.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
+#include "sim/vmx/advertise.h"
 #include "sim/vmx/capability.h"
 #include "sim/vmx/entry_checks.h"
+#include "sim/vmx/not_advertised.h"
 #include "sim/vmx/vmx_processor.h"
 #include "tests/sim/vmx/valid_vmcs.h"
 
@@ -33,6 +37,54 @@ VmxCapabilities without_ept(uint64_t bits) {
     VmxCapabilities can = kEngineCapabilities;
     can.ept_vpid.raw &= ~bits;
     return can;
+}
+
+// Of each feature with a name it is known whether the engine has it, or why not.
+TEST(Capabilities, EachFeatureIsAdvertisedOrHasAReason) {
+    for (const FeatureName& each : feature_names()) {
+        const bool there = (features_of(kEngineCapabilities, each.word) >> each.bit & 1) != 0;
+        EXPECT_EQ(each.why == nullptr, there) << describe(each.word) << ", " << each.name;
+    }
+}
+
+// Bits that must be 1 mean nothing.
+TEST(Capabilities, EachFeatureThatIsAdvertisedHasAName) {
+    const auto reserved = [](FeatureWord word) -> uint64_t {
+        switch (word) {
+            case FeatureWord::Pin:
+                return x86::kPinDefault1;
+            case FeatureWord::Primary:
+                return x86::kPrimaryDefault1;
+            case FeatureWord::Exit:
+                return x86::kExitDefault1;
+            case FeatureWord::Entry:
+                return x86::kEntryDefault1;
+            default:
+                return 0;
+        }
+    };
+    for (unsigned i = 0; i < kFeatureWords; ++i) {
+        const auto word = static_cast<FeatureWord>(i);
+        const uint64_t there = features_of(kEngineCapabilities, word) & ~reserved(word);
+        for (unsigned at = 0; at < 64; ++at) {
+            EXPECT_TRUE((there >> at & 1) == 0 || find_feature(word, at) != nullptr)
+                << describe(word) << ", bit " << at;
+        }
+    }
+}
+
+TEST(Capabilities, EachMissingFieldBelongsToAControlThatIsNotAdvertised) {
+    for (const MissingField& missing : kMissingFields) {
+        EXPECT_FALSE(vmcs_field_info(missing.field).supported) << x86::name(missing.field);
+        if (missing.control == nullptr) continue;
+        const auto names = feature_names();
+        EXPECT_TRUE(std::any_of(names.begin(), names.end(),
+                                [&](const FeatureName& each) {
+                                    return std::string_view(each.name) == missing.control &&
+                                           each.why != nullptr;
+                                }))
+            << x86::name(missing.field) << ", " << missing.control;
+    }
 }
 
 TEST(Capabilities, TrueMsrsExistOnlyWhereBasicSaysSo) {

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "sim/vmx/allowed_values.h"
+#include "sim/vmx/vmx_operation.h"
 #include "tests/sim/vmx/broken_vmcs.h"
 #include "tests/sim/vmx/valid_vmcs.h"
 
@@ -55,7 +57,15 @@ class CheckedVmcs {
                run_entry_checks(c, EntryStage::Guest);
     }
     static const HostMemory& memory() {
-        static const HostMemory ram = HostMemory::create(1 << 20).value();
+        static const HostMemory ram = [] {
+            HostMemory made = HostMemory::create(1 << 20).value();
+            const auto put = [&](uint64_t at, uint32_t header) {
+                std::memcpy(made.map(Hpa(at)), &header, sizeof header);
+            };
+            put(0x2000, capability::kRevision);
+            put(0x3000, capability::kRevision | kShadowIndicator);
+            return made;
+        }();
         return ram;
     }
 

@@ -34,7 +34,8 @@ class VmxOperationTest : public ::testing::Test {
 
     HostMemory memory = HostMemory::create(1 << 20).value();
     RootState root;
-    VmxOperation operation{memory, root, kEngineCapabilities};
+    VmxCapabilities capabilities = kEngineCapabilities;
+    VmxOperation operation{memory, root, capabilities};
     Hpa vmxon_region, first, second;
 };
 
@@ -99,7 +100,7 @@ TEST_F(VmxOperationTest, VmptrldErrorsAre9To11) {
               VmxStatus::fail_valid(VmInstructionError::VMPTRLD_INVALID_PHYSICAL_ADDRESS));
     EXPECT_EQ(operation.vmptrld(vmxon_region),
               VmxStatus::fail_valid(VmInstructionError::VMPTRLD_VMXON_POINTER));
-    set_header(second, capability::kRevision | 1u << 31);  // shadow-VMCS indicator
+    set_header(second, capability::kRevision + 1);
     EXPECT_EQ(operation.vmptrld(second),
               VmxStatus::fail_valid(VmInstructionError::VMPTRLD_INCORRECT_REVISION));
     EXPECT_EQ(error_field(), 11);
@@ -171,12 +172,28 @@ TEST_F(VmxOperationTest, EverySupportedFieldCanBeRead) {
     EXPECT_EQ(supported, kSupportedFieldCount);
 }
 
-TEST_F(VmxOperationTest, WritingAReadOnlyFieldIsError13) {
+// SDM Vol. 3D "Miscellaneous Data" (A.6): IA32_VMX_MISC bit 29.
+TEST_F(VmxOperationTest, WritingAReadOnlyFieldIsError13UnlessTheProcessorAllowsIt) {
     turn_on();
     make_current(first);
+    EXPECT_TRUE(operation.check_vmwrite(F::EXIT_REASON).ok());
+    capabilities.misc.raw &= ~x86::VmxMisc::kVmwriteAnyField;
     EXPECT_EQ(operation.check_vmwrite(F::EXIT_REASON),
               VmxStatus::fail_valid(VmInstructionError::VMWRITE_READ_ONLY_COMPONENT));
     EXPECT_TRUE(operation.check_vmread(F::EXIT_REASON).ok());
+}
+
+TEST_F(VmxOperationTest, AShadowIsOneThatItsRegionSaysIsOne) {
+    turn_on();
+    set_header(second, capability::kRevision | kShadowIndicator);
+    make_current(second);
+    EXPECT_TRUE(operation.current()->is_shadow());
+    make_current(first);
+    EXPECT_FALSE(operation.current()->is_shadow());
+    ASSERT_TRUE(operation.vmclear(second).ok());
+    set_header(second, capability::kRevision);
+    make_current(second);
+    EXPECT_FALSE(operation.current()->is_shadow());
 }
 
 TEST_F(VmxOperationTest, VmxoffLeavesVmxOperation) {

@@ -440,6 +440,29 @@ TEST_F(VmxProcessorTest, AnEptViolationNamesBothAddresses) {
     EXPECT_EQ(read(F::GUEST_RIP), kCode);
 }
 
+// SDM Vol. 3D A.6, IA32_VMX_MISC bit 30: the return address is that of the instruction itself.
+TEST_F(VmxProcessorTest, ASoftwareInterruptOfNoLengthReturnsToWhereItWas) {
+    write(F::VM_ENTRY_INTERRUPTION_INFORMATION,
+          EventInfo::make(EventType::SOFTWARE_INTERRUPT, 0x80, false).raw);
+    write(F::VM_ENTRY_INSTRUCTION_LENGTH, 0);
+    ASSERT_EQ(run(), Reason::HLT);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + uint64_t{0x80} * 16);
+    EXPECT_EQ(get<uint64_t>(kStack - 40), kCode);
+}
+
+// SDM Vol. 3D A.1, IA32_VMX_BASIC bit 56.
+TEST_F(VmxProcessorTest, AnExceptionIsInjectedWithAnErrorCodeAsSoftwareSays) {
+    write(F::VM_ENTRY_EXCEPTION_ERROR_CODE, 0x77);
+    write(F::VM_ENTRY_INTERRUPTION_INFORMATION, EventInfo::make(EventType::HARDWARE_EXCEPTION, 6, true).raw);
+    ASSERT_EQ(run(), Reason::HLT);
+    EXPECT_EQ(get<uint64_t>(read(F::GUEST_RSP)), 0x77u);
+    write(F::GUEST_RSP, kStack);
+    write(F::VM_ENTRY_INTERRUPTION_INFORMATION,
+          EventInfo::make(EventType::HARDWARE_EXCEPTION, 13, false).raw);
+    ASSERT_EQ(run(), Reason::HLT);
+    EXPECT_EQ(read(F::GUEST_RSP), kStack - 40);
+}
+
 // SMAP without SMEP: supervisor code may run from user pages, and not read them.
 TEST_F(VmxProcessorTest, CodeThatSmapHidesRunsAndCannotBeRead) {
     write(F::GUEST_CR4, read(F::GUEST_CR4) | x86::cr4::SMAP);
