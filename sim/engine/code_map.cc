@@ -3,7 +3,9 @@
 
 #include <capstone/capstone.h>
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "isa/check.h"
 #include "sim/engine/instruction_decoder.h"
@@ -247,7 +249,7 @@ const CodeBlock& CodeMap::add(Hpa at, CodeSize mode, std::span<const std::byte> 
 // such form); a block with more behind them is not exact.
 void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool one) {
     block.offsets.clear();
-    block.stopped_offset = CodeBlock::kNoOffset;
+    block.stop = {};
     block.costs.clear();
     block.cycles = 0;
     block.shadow_at_end = Shadow::None;
@@ -287,6 +289,17 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool on
         block.repeat_moves = block.repeats && copies(id);
         if (!decoded) break;
     }
+}
+
+CodeBlock::Rest CodeBlock::rest_from(uint64_t offset) const {
+    const auto rest = offsets.end() - std::lower_bound(offsets.begin(), offsets.end(), offset);
+    return {std::accumulate(costs.end() - rest, costs.end(), uint32_t{0}), static_cast<uint32_t>(rest)};
+}
+
+void CodeBlock::move_stop(uint64_t offset) const {
+    stop.offset = offset;
+    stop.rest = rest_from(offset);
+    stop.decoded = false;
 }
 
 const CodeBlock* CodeMap::find(Hpa at, uint32_t size, CodeSize mode) const {

@@ -43,12 +43,31 @@ struct CodeBlock {
     std::vector<uint16_t> hooked;
     std::vector<uint16_t> divisions;  // of them, each IDIV32
 
-    // The instruction that the engine last stopped before, decoded.
-    static constexpr uint64_t kNoOffset = ~uint64_t{0};
-    mutable uint64_t stopped_offset = kNoOffset;
-    mutable StoppedInstruction stopped;
+    // What the block is from an offset on.
+    struct Rest {
+        uint32_t cycles = 0;
+        uint32_t count = 0;  // instructions
+    };
+    // Where the engine last stopped inside the block, what was left of it there, and before what, if that had
+    // to be known. It mostly stops there again.
+    struct StopPoint {
+        uint64_t offset = ~uint64_t{0};
+        Rest rest;
+        bool decoded = false;
+        StoppedInstruction instruction;
+    };
+    mutable StopPoint stop;
 
     size_t count() const { return offsets.size(); }
+    Rest rest_from(uint64_t offset) const;
+    StopPoint& stop_at(uint64_t offset) const {
+        if (stop.offset != offset) [[unlikely]]
+            move_stop(offset);
+        return stop;
+    }
+
+  private:
+    [[gnu::noinline]] void move_stop(uint64_t offset) const;
 };
 
 // Blocks are found by where their bytes lie, not by linear address: two address spaces may have different
@@ -68,7 +87,9 @@ class CodeMap {
     void drop_page(Hpa at);
     // Changes whenever a block found before may be gone.
     uint64_t version() const { return version_; }
-    void sweep() { dropped_.clear(); }
+    void sweep() {
+        if (!dropped_.empty()) dropped_.clear();
+    }
 
   private:
     // The blocks of one place and size: by mode, since the same bytes may run in more than one.

@@ -265,8 +265,10 @@ void Engine::on_host_write(void* self, Hpa first, uint64_t bytes) {
 }
 
 void Engine::drop_pending_code() {
-    for (const uint64_t page : pending_drops_) drop_code(Hpa(page));
-    pending_drops_.clear();
+    if (!pending_drops_.empty()) {
+        for (const uint64_t page : pending_drops_) drop_code(Hpa(page));
+        pending_drops_.clear();
+    }
     if (before_rip_ == nullptr) code_.sweep();
 }
 

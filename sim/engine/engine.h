@@ -185,12 +185,16 @@ class Engine {
     bool stop_with(Stop::Kind kind);
     bool stop_with_exception(uint8_t vector, bool has_error_code, uint32_t error_code);
     bool grant_implicit_access();
+    bool stops_as_before();
     void refund_unexecuted();
-    uint64_t cycles_from(uint64_t offset) const;
+    void refund(const CodeBlock::StopPoint& stop);
     void ran_to_the_end_of(const CodeBlock* block);
     bool at_hook(uint64_t linear) const { return linear == hooked_pc_ && instructions_ == hooked_in_; }
     void take_flags_of_hook();
-    uint64_t linear_rip() const;
+    uint64_t linear_rip() const {
+        const bool flat = !image_loaded_ && last_block_ != nullptr && last_block_->mode == CodeSize::Bits64;
+        return flat ? rip_ : state().linear_rip();
+    }
     uint64_t faulting_address() const;
     bool uses_stack_segment();
     size_t read_code(uint64_t linear, std::span<std::byte> bytes);

@@ -273,7 +273,7 @@ int Engine::on_time_stamp(bool with_aux) {
     if (last_block_->mode != CodeSize::Bits64) {
         linear = static_cast<uint32_t>(state_.segment_base(x86::SegmentRegister::CS) + rip);
     }
-    const uint64_t now = cycles_ - cycles_from(linear - last_pc_) + tsc_offset_;
+    const uint64_t now = cycles_ - last_block_->rest_from(linear - last_pc_).cycles + tsc_offset_;
     state_.set_gpr(x86::Gpr::RAX, static_cast<uint32_t>(now));
     state_.set_gpr(x86::Gpr::RDX, now >> 32);
     if (with_aux) state_.set_gpr(x86::Gpr::RCX, tsc_aux_);

@@ -26,11 +26,9 @@ bool Engine::cut_last_block_short(uint64_t pc, const CodeBlock& block) const {
 bool Engine::starts_again(uint64_t pc, const CodeBlock& block) {
     if (!cut_last_block_short(pc, block)) return false;
     if (at_hook(pc)) state_.set_lazy_flags(hooked_flags_);
-    const uint64_t offset = pc - last_pc_;
-    const auto& offsets = last_block_->offsets;
-    cycles_ -= cycles_from(offset);
-    instructions_ -=
-        static_cast<uint64_t>(offsets.end() - std::lower_bound(offsets.begin(), offsets.end(), offset));
+    const CodeBlock::Rest rest = last_block_->rest_from(pc - last_pc_);
+    cycles_ -= rest.cycles;
+    instructions_ -= rest.count;
     block.restarts = true;
     return true;
 }

@@ -134,14 +134,27 @@ bool Engine::settle_intercept() {
     if (code >= kSvmException && code < kSvmException + 32) {
         return settle_exception(static_cast<uint8_t>(code - kSvmException));
     }
-    refund_unexecuted();
-    if (const StoppedInstruction* known = decode_in_last_block(linear_rip())) set_instruction(*known);
-    const StoppedInstruction& found = instruction();
+    if (!stops_as_before()) {
+        refund_unexecuted();
+        if (const StoppedInstruction* known = decode_in_last_block(linear_rip())) set_instruction(*known);
+        (void)instruction();
+    }
+    const StoppedInstruction& found = stop_.instruction;
     // SVM's own instructions are not there for a guest of VMX.
     if (found.id == Instruction::UNDEFINED || found.id == Instruction::None) {
         return stop_with_exception(static_cast<uint8_t>(Vector::UD), false, 0);
     }
     return stop_with(Stop::Kind::Instruction);
+}
+
+// Whether this is the instruction that the block was left at last time: all is known then.
+bool Engine::stops_as_before() {
+    if (last_block_ == nullptr || last_block_->mode != CodeSize::Bits64) return false;
+    const CodeBlock::StopPoint& stop = last_block_->stop;
+    if (image_loaded_ || !stop.decoded || stop.offset != rip_ - last_pc_) return false;
+    refund(stop);
+    set_instruction(stop.instruction);
+    return true;
 }
 
 bool Engine::settle_exception(uint8_t vector) {
@@ -263,42 +276,25 @@ bool Engine::uses_stack_segment() {
 
 // ---------------------------------------------------------------------------------------------- accounting
 
-// What the last block's instructions from `offset` on cost.
-uint64_t Engine::cycles_from(uint64_t offset) const {
-    const auto& offsets = last_block_->offsets;
-    uint64_t sum = 0;
-    for (size_t i = offsets.size(); i != 0 && offsets[i - 1] >= offset; --i) sum += last_block_->costs[i - 1];
-    return sum;
+// The block hook has counted the whole block; what starts here has not run.
+void Engine::refund(const CodeBlock::StopPoint& stop) {
+    cycles_ -= stop.rest.cycles;
+    instructions_ -= stop.rest.count;
+    if (stop.offset == 0 && before_last_ == nullptr) return;  // nothing has run since the last stop
+    ran_to_the_end_of(stop.offset == 0 ? before_last_ : nullptr);
 }
 
-// The block hook has counted the whole block; what starts at RIP has not run.
 void Engine::refund_unexecuted() {
     if (last_block_ == nullptr) return;
     const uint64_t offset = linear_rip() - last_pc_;
     if (offset >= last_block_->size) return ran_to_the_end_of(last_block_);
-    const auto& offsets = last_block_->offsets;
-    size_t first = offsets.size() - 1;
-    if (offsets[first] == offset) {  // mostly: what stops the engine ends its block
-        cycles_ -= last_block_->costs[first];
-    } else {
-        first =
-            static_cast<size_t>(std::lower_bound(offsets.begin(), offsets.end(), offset) - offsets.begin());
-        cycles_ -= cycles_from(offset);
-    }
-    instructions_ -= offsets.size() - first;
-    if (first == 0 && before_last_ == nullptr) return;  // nothing has run since the last stop
-    ran_to_the_end_of(first == 0 ? before_last_ : nullptr);
+    refund(last_block_->stop_at(offset));
 }
 
 // nullptr: RIP is inside a block, so that no shadow reaches it.
 void Engine::ran_to_the_end_of(const CodeBlock* block) {
     before_rip_ = block;
     given_shadow_ = Shadow::None;
-}
-
-uint64_t Engine::linear_rip() const {
-    if (!image_loaded_ && last_block_ != nullptr && last_block_->mode == CodeSize::Bits64) return rip_;
-    return state().linear_rip();
 }
 
 size_t Engine::read_code(uint64_t linear, std::span<std::byte> bytes) {
@@ -312,11 +308,10 @@ const StoppedInstruction* Engine::decode_in_last_block(uint64_t linear) {
     if (last_block_ == nullptr) return nullptr;
     const uint64_t offset = linear - last_pc_;
     if (offset >= last_block_->size) return nullptr;
-    if (last_block_->stopped_offset != offset) {
-        last_block_->stopped = decode_at(linear, last_block_->mode);
-        last_block_->stopped_offset = offset;
-    }
-    return &last_block_->stopped;
+    CodeBlock::StopPoint& stop = last_block_->stop_at(offset);
+    if (!stop.decoded) stop.instruction = decode_at(linear, last_block_->mode);
+    stop.decoded = true;
+    return &stop.instruction;
 }
 
 // The second page only if the first is not enough: reading it would mark it accessed.

@@ -63,6 +63,7 @@ struct MmuFault {
     uint64_t qualification = 0;  // EptViolation: as the VMCS holds it, SDM Vol. 3C table 28-7
 
     constexpr explicit operator bool() const { return kind != Kind::None; }
+    constexpr bool of_ept() const { return kind >= Kind::EptViolation; }
     friend constexpr bool operator==(const MmuFault&, const MmuFault&) = default;
 };
 

@@ -33,7 +33,8 @@ bool translates_alike(const PagingState& a, const PagingState& b) {
 
 }  // namespace
 
-Mmu::Mmu(HostMemory& memory, const MmuConfig& config) : memory_(&memory), config_(config) {
+Mmu::Mmu(HostMemory& memory, const MmuConfig& config)
+    : memory_(&memory), config_(config), nested_walk_(memory, {}, ept_features_) {
     VTLESS_CHECK(config.physical_address_bits >= 32 && config.physical_address_bits <= 52);
     ept_features_.physical_bits = config.physical_address_bits;
     ept_features_.execute_only = config.ept_execute_only;
@@ -60,6 +61,7 @@ void Mmu::set_ept(std::optional<uint64_t> eptp, bool mode_based_execute) {
     VTLESS_CHECK(!eptp || x86::Eptp{*eptp}.walk_length() == 4 || x86::Eptp{*eptp}.walk_length() == 5);
     eptp_ = eptp;
     ept_features_.mode_based_execute = mode_based_execute;
+    nested_walk_ = NestedWalk(*memory_, x86::Eptp{eptp.value_or(0)}, ept_features_);
     flush_all();
 }
 
@@ -127,7 +129,7 @@ inline uint8_t* Mmu::cached_bytes(Gva gva, size_t bytes, Access access) const {
 inline void Mmu::walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) {
     ++counters_.walks;
     if (UsualWalk::applies(*this)) {
-        UsualWalk usual(*this, fault);
+        UsualWalk usual(*this, tables_, fault);
         if (usual.linear(gva, access, entry)) {
             counters_.references += usual.references();
             return;
@@ -138,13 +140,18 @@ inline void Mmu::walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) 
     counters_.references += walker.references();
 }
 
+inline void Mmu::forget_table(const MmuFault& fault) {
+    if (fault.of_ept()) tables_.erase(fault.gpa);
+}
+
+// A fault drops what was cached for the address: SDM Vol. 3A 4.10.4.1, Vol. 3C 29.4.3.1.
 bool Mmu::walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault) {
     TlbEntry entry;
     fault = {};
     walk(gva, access, entry, fault);
     if (fault) {
-        // A fault drops what was cached for the address: SDM Vol. 3A 4.10.4.1, Vol. 3C 29.4.3.1.
         tlb_.erase(gva.frame_number());
+        forget_table(fault);
         return false;
     }
     tlb_.insert(entry);
@@ -167,7 +174,11 @@ MmuFault Mmu::translate_physical(Gpa gpa, AccessType type, Translation& out) {
     TlbEntry entry;
     const MmuFault fault = walker.physical(gpa, type, entry);
     counters_.references += walker.references();
-    if (!fault) answer(entry, Gva(gpa.value()), Access::supervisor(type), out);
+    if (fault) {
+        forget_table(fault);
+    } else {
+        answer(entry, Gva(gpa.value()), Access::supervisor(type), out);
+    }
     return fault;
 }
 

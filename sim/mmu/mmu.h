@@ -12,6 +12,7 @@
 #include "sim/mmu/access.h"
 #include "sim/mmu/host_memory.h"
 #include "sim/mmu/page_modification_log.h"
+#include "sim/mmu/table_cache.h"
 #include "sim/mmu/tlb.h"
 #include "sim/mmu/walker.h"
 
@@ -38,6 +39,8 @@ class Mmu {
     static constexpr size_t kMaxAccess = HostMemory::kFrameSize;
 
     explicit Mmu(HostMemory& memory, const MmuConfig& config = {});
+    Mmu(const Mmu&) = delete;
+    Mmu& operator=(const Mmu&) = delete;
 
     HostMemory& memory() const { return *memory_; }
     const MmuConfig& config() const { return config_; }
@@ -100,6 +103,8 @@ class Mmu {
     const GuestProtection& protection() const { return protection_; }
     const x86::PagingFeatures& paging_features() const { return paging_features_; }
     const x86::EptFeatures& ept_features() const { return ept_features_; }
+    // EPT's half of a walk, while there is an EPT.
+    const NestedWalk& nested_walk() const { return nested_walk_; }
 
   private:
     // A run of bytes on at most two pages.
@@ -116,6 +121,7 @@ class Mmu {
     void answer(const TlbEntry& entry, Gva gva, Access access, Translation& out) const;
     uint8_t* cached_bytes(Gva gva, size_t bytes, Access access) const;
     void walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
+    void forget_table(const MmuFault& fault);
     bool walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault);
     MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);
 
@@ -130,7 +136,9 @@ class Mmu {
     x86::EptFeatures ept_features_;
     std::optional<uint64_t> eptp_;
     PageModificationLog log_;
+    NestedWalk nested_walk_;
     Tlb tlb_;
+    TableCache tables_;
     uint64_t generation_ = 1;
     Counters counters_;
 };

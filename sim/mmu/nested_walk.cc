@@ -8,7 +8,7 @@ bool NestedWalk::faults(Gpa gpa, uint64_t want, MmuFault& fault, uint64_t& refer
         ++references;
         return load(hpa);
     };
-    return !permits(x86::ept_walk(eptp_, gpa, features_, read_entry), gpa, want, fault);
+    return !permits(x86::ept_walk(eptp_, gpa, *features_, read_entry), gpa, want, fault);
 }
 
 bool NestedWalk::permits(const x86::EptWalk& walk, Gpa gpa, uint64_t want, MmuFault& fault) {

@@ -62,7 +62,7 @@ class NestedWalk {
           needed_(x86::ept::READ | (flags_ ? x86::ept::ACCESSED : 0)),
           reserved_(~bit_range(features.physical_bits - 1, 0) & x86::ept::kAddress),
           rights_(x86::ept::RWX | (features.mode_based_execute ? x86::ept::USER_EXECUTE : 0)),
-          features_(features) {}
+          features_(&features) {}
 
     x86::Eptp eptp() const { return eptp_; }
     // Reads of the guest's tables count as writes with accessed and dirty flags for EPT (SDM Vol.
@@ -110,14 +110,14 @@ class NestedWalk {
     uint64_t needed_;    // of every entry
     uint64_t reserved_;  // of every entry: address bits beyond the physical-address width
     uint64_t rights_;    // the bits that are rights
-    const x86::EptFeatures& features_;
+    const x86::EptFeatures* features_;
 };
 
-// After an entry of 0.
+// After an entry of 0. No accessed flag is set on the way to a violation, so that none has to be set already.
 template <unsigned kLevel>
 inline NestedPage NestedWalk::absent(Above above) const {
     NestedPage page;
-    const bool usual = (needed_ & ~above.all) == 0 && (above.any & (reserved_ | bit_range(7, 3))) == 0;
+    const bool usual = (above.all & x86::ept::READ) != 0 && (above.any & (reserved_ | bit_range(7, 3))) == 0;
     if (usual) page.references = 5 - kLevel;
     return page;
 }
@@ -153,7 +153,7 @@ inline NestedPage NestedWalk::descend(uint64_t table, Gpa gpa, uint64_t want, Ab
         return finish<1>(entry, gpa, want, above);
     } else {
         if (kLevel != 4 && (entry & ept::LARGE) != 0) {
-            const bool allowed = kLevel == 2 ? features_.page_2m : features_.page_1g;
+            const bool allowed = kLevel == 2 ? features_->page_2m : features_->page_1g;
             return allowed ? finish<kLevel>(entry, gpa, want, above) : NestedPage{};
         }
         return descend<kLevel - 1>(entry & ept::kAddress, gpa, want, {above.all & entry, above.any | entry});

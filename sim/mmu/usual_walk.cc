@@ -31,8 +31,16 @@ bool UsualWalk::applies(const Mmu& mmu) {
            !mmu.ept_features().mode_based_execute;
 }
 
-UsualWalk::UsualWalk(const Mmu& mmu, MmuFault& fault)
-    : mmu_(mmu), nested_(mmu.memory(), x86::Eptp{*mmu.ept()}, mmu.ept_features()), fault_(fault) {}
+UsualWalk::UsualWalk(const Mmu& mmu, TableCache& tables, MmuFault& fault)
+    : mmu_(mmu), tables_(tables), nested_(mmu.nested_walk()), fault_(fault) {}
+
+NestedPage UsualWalk::find_table(Gpa gpa, uint64_t want) {
+    NestedPage page = tables_.find(gpa, mmu_.generation());
+    if (page) return page;
+    page = nested_.usual(gpa, want);
+    if (page) tables_.insert(gpa, page, mmu_.generation());
+    return page;
+}
 
 bool UsualWalk::refuse_nested(const NestedPage& page, Gpa gpa, uint64_t want, uint64_t qualification) {
     if (page.absent()) {
@@ -63,7 +71,7 @@ bool UsualWalk::walk_guest(Gva gva, Access access, GuestPage& page) {
     uint64_t table = x86::root_table(kMode, mmu_.paging().cr3);
     for (unsigned level = 4;; --level) {
         const Gpa at(table + x86::table_index(kMode, level, gva.value()) * uint64_t{8});
-        const NestedPage where = nested_.usual(at, want);
+        const NestedPage where = find_table(at, want);
         if (!where) return refuse_nested(where, at, want, Qualification::LINEAR_ADDRESS_VALID);
         if (where.hpa.value() >= memory.size()) return false;
         uint64_t entry;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "sim/mmu/nested_walk.h"
+#include "sim/mmu/table_cache.h"
 
 namespace vtless::sim {
 
@@ -15,8 +16,9 @@ class Mmu;
 class UsualWalk {
   public:
     static bool applies(const Mmu& mmu);
-    // The fault, none so far, is written where it is wanted: it is too large to be handed on and on.
-    UsualWalk(const Mmu& mmu, MmuFault& fault);
+    // tables is told of what the walk finds. The fault, none so far, is written where it is wanted: it is too
+    // large to be handed on and on.
+    UsualWalk(const Mmu& mmu, TableCache& tables, MmuFault& fault);
 
     // False when the walk is not as usual: then nothing is to be counted. Otherwise there is a fault, or the
     // entry is filled; each as Walker would say, after as many references.
@@ -32,6 +34,7 @@ class UsualWalk {
         Gpa gpa;  // of the byte
     };
 
+    NestedPage find_table(Gpa gpa, uint64_t want);
     bool walk_guest(Gva gva, Access access, GuestPage& page);
     bool large_is_usual(unsigned level, uint64_t entry) const;
     // Both leave a fault, and say whether there is one.
@@ -39,7 +42,8 @@ class UsualWalk {
     bool refuse(Access access, uint32_t cause);
 
     const Mmu& mmu_;
-    NestedWalk nested_;
+    TableCache& tables_;
+    const NestedWalk& nested_;
     uint64_t references_ = 0;
     MmuFault& fault_;
 };

@@ -59,7 +59,7 @@ Walker::Walker(const Mmu& mmu, Update update)
     : mmu_(mmu),
       memory_(mmu.memory()),
       update_(update == Update::Yes),
-      nested_(mmu.memory(), x86::Eptp{mmu.ept().value_or(0)}, mmu.ept_features()),
+      nested_(mmu.nested_walk()),
       ept_enabled_(mmu.ept().has_value()) {}
 
 bool Walker::nested(Gpa gpa, uint64_t want, NestedPage& out) {

@@ -75,7 +75,7 @@ class Walker {
     const Mmu& mmu_;
     const HostMemory& memory_;
     const bool update_;
-    NestedWalk nested_;
+    const NestedWalk& nested_;
     bool ept_enabled_;
     unsigned top_level_ = 0;  // of the guest's walk in memory
     unsigned guest_entry_bytes_ = 8;

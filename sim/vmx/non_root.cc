@@ -14,7 +14,7 @@ using F = x86::VmcsField;
 using Next = NonRoot::Next;
 
 const ExitRecord& NonRoot::run(Vmcs& vmcs) {
-    vmcs_ = &vmcs;
+    if (vmcs_ != &vmcs) plan(vmcs);
     exit_ = {};
     delivering_.reset();
     iret_unblocked_nmi_ = false;
@@ -26,6 +26,17 @@ const ExitRecord& NonRoot::run(Vmcs& vmcs) {
     while (next == Next::Run) next = advance();
     hold_single_step();
     return exit_;
+}
+
+void NonRoot::plan(Vmcs& vmcs) {
+    const x86::PrimaryControls primary = vmcs.primary();
+    vmcs_ = &vmcs;
+    plan_ = {};
+    plan_.monitor_trap_flag = primary.has(x86::PrimaryControls::MONITOR_TRAP_FLAG);
+    plan_.interrupt_window = primary.has(x86::PrimaryControls::INTERRUPT_WINDOW_EXITING);
+    plan_.nmi_window = primary.has(x86::PrimaryControls::NMI_WINDOW_EXITING);
+    plan_.takes_interrupts = !vmcs.pin().has(x86::PinControls::EXTERNAL_INTERRUPT_EXITING);
+    plan_stops(false);
 }
 
 // A MOV SS shadow that lasts beyond the exit holds off the trap of the MOV SS itself.
@@ -42,33 +53,35 @@ Next NonRoot::advance() {
         if (state_.activity != x86::ActivityState::ACTIVE) return wait_for_event();
     }
     prepare_run();
+    if (plan_.monitor_trap_flag || breakpoints_enabled() || engine().watching()) return step_traced();
     // What waits for the end of a MOV SS shadow waits for one instruction.
-    const bool window_shadowed =
-        vmcs_->primary().has(x86::PrimaryControls::NMI_WINDOW_EXITING) && !parts_.guest.nmi_blocked();
-    if (monitors() || breakpoints_enabled() || engine().watching()) return step_traced();
-    const bool one = window_shadowed || state_.pending_debug != 0;
+    const bool one = state_.pending_debug != 0 || (plan_.nmi_window && !parts_.guest.nmi_blocked());
     return dispatch(engine().run(one ? Engine::Extent::OneInstruction : Engine::Extent::UntilStop));
 }
 
 void NonRoot::prepare_run() {
-    const x86::PrimaryControls primary = vmcs_->primary();
-    const x86::PinControls pin = vmcs_->pin();
-    const bool held_interrupt =
-        parts_.events.interrupt_pending() && !pin.has(x86::PinControls::EXTERNAL_INTERRUPT_EXITING);
-    engine().stop_when_interruptible(primary.has(x86::PrimaryControls::INTERRUPT_WINDOW_EXITING) ||
-                                     held_interrupt);
-    const bool rdtsc_stops = primary.has(x86::PrimaryControls::RDTSC_EXITING) || scales_tsc() ||
-                             (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
-    engine().set_optional_stops(
-        {primary.has(x86::PrimaryControls::PAUSE_EXITING) ||
-             vmcs_->secondary().has(x86::SecondaryControls::PAUSE_LOOP_EXITING),
-         vmcs_->secondary().has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING), true, rdtsc_stops,
-         rdtsc_stops || !vmcs_->secondary().has(x86::SecondaryControls::ENABLE_RDTSCP)});
+    const bool held_interrupt = plan_.takes_interrupts && parts_.events.interrupt_pending();
+    engine().stop_when_interruptible(plan_.interrupt_window || held_interrupt);
+    const bool tsd = (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
+    if (tsd != plan_.time_stamp_disabled) plan_stops(tsd);
+    engine().set_optional_stops(plan_.stops);  // another's code may have run in the engine
     engine().set_tsc_offset(guest_tsc() - engine().cycles());
     const uint64_t deadline = next_deadline();
     const uint64_t cycles =
         deadline == HostEvents::kNever ? Engine::kNever : deadline - parts_.root.tsc_offset;
     engine().set_deadline(std::min(cycles, parts_.events.request_at()));
+}
+
+void NonRoot::plan_stops(bool time_stamp_disabled) {
+    const x86::PrimaryControls primary = vmcs_->primary();
+    const x86::SecondaryControls secondary = vmcs_->secondary();
+    const bool rdtsc =
+        time_stamp_disabled || primary.has(x86::PrimaryControls::RDTSC_EXITING) || scales_tsc();
+    plan_.time_stamp_disabled = time_stamp_disabled;
+    plan_.stops = {primary.has(x86::PrimaryControls::PAUSE_EXITING) ||
+                       secondary.has(x86::SecondaryControls::PAUSE_LOOP_EXITING),
+                   secondary.has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING), true, rdtsc,
+                   rdtsc || !secondary.has(x86::SecondaryControls::ENABLE_RDTSCP)};
 }
 
 uint64_t NonRoot::next_deadline() const {

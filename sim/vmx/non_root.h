@@ -51,6 +51,8 @@ class NonRoot {
 
     NonRegisterState& state() { return state_; }
 
+    // The controls of a VMCS may have changed since run() last saw it.
+    void forget_plan() { vmcs_ = nullptr; }
     // From a VM entry that has loaded the guest until a VM exit: injects the event, if any, and runs.
     const ExitRecord& run(Vmcs& vmcs);
     // The instruction has been carried out by the caller: RIP moves on, a shadow ends, TF traps.
@@ -64,10 +66,11 @@ class NonRoot {
     // non_root.cc
     Next advance();
     Next dispatch(const Stop& stop);
-    bool monitors() const { return vmcs_->primary().has(x86::PrimaryControls::MONITOR_TRAP_FLAG); }
+    void plan(Vmcs& vmcs);
     void hold_single_step();
     void note_iteration();
     void prepare_run();
+    void plan_stops(bool time_stamp_disabled);
     Next exit_with(x86::ExitReason reason, uint64_t qualification = 0);
     Next exit_for(const StoppedInstruction& instruction, x86::ExitReason reason, uint64_t qualification = 0);
     void record_vectoring();
@@ -190,9 +193,20 @@ class NonRoot {
     void write_gpr(x86::Gpr gpr, unsigned bytes, uint64_t value);
     void set_edx_eax(uint64_t value);
 
+    // What the controls of the VMCS ask for, again and again while its guest runs.
+    struct Plan {
+        bool monitor_trap_flag = false;
+        bool interrupt_window = false;
+        bool nmi_window = false;
+        bool takes_interrupts = false;     // external interrupts are the guest's own
+        bool time_stamp_disabled = false;  // CR4.TSD, which `stops` depend on
+        OptionalStops stops;
+    };
+
     Parts parts_;
     NonRegisterState state_;
-    Vmcs* vmcs_ = nullptr;
+    Vmcs* vmcs_ = nullptr;  // whose plan this is
+    Plan plan_;
     ExitRecord exit_;
     std::optional<Event> delivering_;  // the event during whose delivery an exit would happen
     bool iret_unblocked_nmi_ = false;  // by the instruction that is running

@@ -45,7 +45,7 @@ Next NonRoot::step_traced() {
     const uint64_t before = engine().instructions();
     const Next next = dispatch(engine().run(Engine::Extent::OneInstruction));
     if (next == Next::Exit || engine().instructions() == before) return next;
-    monitor_trap_ = monitors();
+    monitor_trap_ = plan_.monitor_trap_flag;
     if (engine().watching()) add_breakpoints(engine().watch_hits());
     return Next::Run;
 }

@@ -35,9 +35,7 @@ Next NonRoot::inject() {
 }
 
 bool NonRoot::events_possible() const {
-    constexpr uint32_t kWindows =
-        PrimaryControls::INTERRUPT_WINDOW_EXITING | PrimaryControls::NMI_WINDOW_EXITING;
-    return (vmcs_->primary().raw & kWindows) != 0 || state_.activity != ActivityState::ACTIVE ||
+    return plan_.interrupt_window || plan_.nmi_window || state_.activity != ActivityState::ACTIVE ||
            state_.pending_debug != 0 || monitor_trap_ || next_deadline() != HostEvents::kNever ||
            parts_.events.interrupt_pending() || parts_.events.signals_pending() ||
            parts_.events.exit_requested();

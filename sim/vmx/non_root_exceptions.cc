@@ -100,7 +100,7 @@ Next NonRoot::deliver(Event event) {
             case DeliveryResult::Kind::Delivered:
                 delivering_.reset();
                 parts_.guest.set_resume_flag(false);
-                monitor_trap_ = monitors();
+                monitor_trap_ = plan_.monitor_trap_flag;
                 engine().add_cycles(TransitionCosts::kEventDelivery);
                 return Next::Run;
             case DeliveryResult::Kind::MmuExit:

@@ -56,9 +56,8 @@ Next NonRoot::mwait(const StoppedInstruction& instruction) {
     monitor_armed_ = false;
     const bool waits = state_.pending_debug == 0 && !parts_.events.interrupt_pending() &&
                        !parts_.events.nmi_pending() && !parts_.events.exit_requested() &&
-                       !vmcs_->primary().has(PrimaryControls::INTERRUPT_WINDOW_EXITING) &&
-                       !vmcs_->primary().has(PrimaryControls::NMI_WINDOW_EXITING);
-    return waits && !monitors() ? wait_for_event() : Next::Run;
+                       !plan_.interrupt_window && !plan_.nmi_window && !plan_.monitor_trap_flag;
+    return waits ? wait_for_event() : Next::Run;
 }
 
 }  // namespace vtless::sim

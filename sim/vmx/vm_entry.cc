@@ -32,25 +32,14 @@ bool is_pae(const PagingState& paging) {
 }  // namespace
 
 VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
-    if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
-    if (vmx_abort_ != 0) return VmxStatus::fault(x86::Vector::DF);
     Vmcs* vmcs = operation_.current();
-    if (vmcs == nullptr || vmcs->is_shadow()) return VmxStatus::fail_invalid();
-    if (vmcs->launched() == launch)
-        return operation_.fail(launch ? VmInstructionError::VMLAUNCH_NON_CLEAR_VMCS
-                                      : VmInstructionError::VMRESUME_NON_LAUNCHED_VMCS);
-    if (vmcs->outlived_vmx_operation()) return operation_.fail(VmInstructionError::VMRESUME_AFTER_VMXOFF);
-    refusal_.reset();
+    const bool again = vmcs != nullptr && host_from_ == vmcs && !launch && refusal_ == nullptr;
+    if (!again) [[unlikely]] {
+        if (const VmxStatus status = begin_entry(launch); !status.ok()) return status;
+    }
     const CheckGroups groups = groups_to_check(*vmcs);
     if (groups != 0) {
-        EntryChecker checker(*vmcs, {root_, memory_, capabilities_}, &guest_);
-        const auto error = check_controls_and_host(checker, groups);
-        if (error || !run_entry_checks(checker, EntryStage::Guest, groups)) [[unlikely]] {
-            refuse(*vmcs, *checker.failure());
-            if (error) return operation_.fail(*error);
-            return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, checker.failure()->qualification);
-        }
-        vmcs->mark_checked(vmcs->secondary());
+        if (const auto failed = run_checks(*vmcs, groups)) return *failed;
     }
     engine_->add_cycles(TransitionCosts::kVmEntry);
     if (!load_guest(*vmcs, groups)) {
@@ -69,14 +58,42 @@ VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
     return vmx_abort_ == 0 ? VmxStatus::succeed() : VmxStatus::fault(x86::Vector::DF);
 }
 
+// SDM Vol. 3C "Basic VM-Entry Checks" (27.1). None can fail for the guest that was left last, while root
+// operation has changed nothing of its own state since.
+VmxStatus VmxProcessor::begin_entry(bool launch) {
+    refusal_.reset();
+    if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
+    if (vmx_abort_ != 0) return VmxStatus::fault(x86::Vector::DF);
+    Vmcs* vmcs = operation_.current();
+    if (vmcs == nullptr || vmcs->is_shadow()) return VmxStatus::fail_invalid();
+    if (vmcs->launched() == launch)
+        return operation_.fail(launch ? VmInstructionError::VMLAUNCH_NON_CLEAR_VMCS
+                                      : VmInstructionError::VMRESUME_NON_LAUNCHED_VMCS);
+    if (vmcs->outlived_vmx_operation()) return operation_.fail(VmInstructionError::VMRESUME_AFTER_VMXOFF);
+    const bool long_mode = vmcs->exit_controls().has(x86::ExitControls::HOST_ADDRESS_SPACE_SIZE);
+    if (long_mode != root_.ia32e()) vmcs->mark_unchecked(group_bit(CheckGroup::Host));
+    return VmxStatus::succeed();
+}
+
 // Groups whose fields were written since they passed, or that depend on something else that changed.
 CheckGroups VmxProcessor::groups_to_check(const Vmcs& vmcs) const {
-    CheckGroups groups = vmcs.unchecked();
-    const bool long_mode = vmcs.exit_controls().has(x86::ExitControls::HOST_ADDRESS_SPACE_SIZE);
-    if (long_mode != root_.ia32e()) groups |= group_bit(CheckGroup::Host);
+    const CheckGroups groups = vmcs.unchecked();
+    return groups == group_bit(CheckGroup::GuestRip) && is_rip_fine(vmcs) ? 0 : groups;
+}
+
+// How VMLAUNCH or VMRESUME ends if a check fails.
+std::optional<VmxStatus> VmxProcessor::run_checks(Vmcs& vmcs, CheckGroups groups) {
     if (!(vmcs.checked_with() == vmcs.secondary())) groups = kAllCheckGroups;
-    if (groups == group_bit(CheckGroup::GuestRip) && is_rip_fine(vmcs)) return 0;
-    return groups;
+    EntryChecker checker(vmcs, {root_, memory_, capabilities_}, &guest_);
+    const auto error = check_controls_and_host(checker, groups);
+    if (error || !run_entry_checks(checker, EntryStage::Guest, groups)) [[unlikely]] {
+        refuse(vmcs, *checker.failure());
+        if (error) return operation_.fail(*error);
+        return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, checker.failure()->qualification);
+    }
+    vmcs.mark_checked(vmcs.secondary());
+    non_root_.forget_plan();
+    return std::nullopt;
 }
 
 // What a hypervisor does that has moved RIP past an instruction, and nothing else: then CS.L, which has to be

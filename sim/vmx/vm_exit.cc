@@ -155,6 +155,7 @@ void VmxProcessor::load_host_segments(const Vmcs& vmcs) {
 // "VMX Aborts" (28.7).
 void VmxProcessor::abort(Vmcs& vmcs, uint32_t indicator) {
     vmx_abort_ = indicator;
+    host_from_ = nullptr;
     operation_.set_abort_indicator(vmcs, indicator);
 }
 

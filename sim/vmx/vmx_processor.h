@@ -50,7 +50,10 @@ class VmxProcessor {
     // The instructions of root operation at CPL 0, with the outcomes of x86::VmxHw. They take no simulated
     // time, but for what VM entry and VM exit cost (TransitionCosts).
     x86::VmxStatus vmxon(Hpa region) { return operation_.vmxon(region); }
-    x86::VmxStatus vmxoff() { return operation_.vmxoff(); }
+    x86::VmxStatus vmxoff() {
+        host_from_ = nullptr;
+        return operation_.vmxoff();
+    }
     x86::VmxStatus vmclear(Hpa region) {
         host_from_ = nullptr;
         return operation_.vmclear(region);
@@ -165,7 +168,9 @@ class VmxProcessor {
 
     // vm_entry.cc
     x86::VmxStatus enter(Gprs& gprs, bool launch);
+    x86::VmxStatus begin_entry(bool launch);
     CheckGroups groups_to_check(const Vmcs& vmcs) const;
+    std::optional<x86::VmxStatus> run_checks(Vmcs& vmcs, CheckGroups groups);
     bool is_rip_fine(const Vmcs& vmcs) const;
     std::optional<x86::VmInstructionError> check_controls_and_host(EntryChecker& checker, CheckGroups groups);
     void refuse(const Vmcs& vmcs, const EntryFailure& failure,

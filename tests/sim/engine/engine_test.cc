@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
 #include "isa/x86/exception.h"
 #include "isa/x86/rflags.h"
 #include "tests/sim/engine/guest_machine.h"
@@ -300,6 +304,60 @@ TEST(Engine, HostWritesToCodeAreSeen) {
     m.engine().set_rip(kCode);
     m.run();
     EXPECT_EQ(m.gpr(Gpr::RAX), 2u);
+}
+
+// Where a block was left last is remembered with it: not beyond its bytes.
+TEST(Engine, ABlockThatIsRewrittenInPlaceIsLeftAndCountedAsIfItWereNew) {
+    constexpr uint8_t kNop = 0x90;
+    // Of one size. Each is left at MOV AL, [RDI], which faults, or at CPUID, if it has one.
+    const std::vector<std::vector<uint8_t>> codes = {
+        {0x8a, 0x07, kNop, kNop, kNop, kNop, 0xf4}, {kNop, 0x8a, 0x07, kNop, kNop, kNop, 0xf4},
+        {kNop, 0x0f, 0xa2, kNop, kNop, kNop, 0xf4}, {0x48, 0xff, 0xc0, kNop, 0x8a, 0x07, 0xf4},
+        {0x48, 0xff, 0xc0, 0x0f, 0xa2, kNop, 0xf4}, {0x48, 0xff, 0xc0, 0x8a, 0x87, 1, 2, 3, 0, 0xf4},
+        {kNop, 0xf0, 0x48, 0x0f, 0xb1, 0x07, 0xf4}, {kNop, kNop, kNop, kNop, 0x0f, 0xa2, 0xf4},
+        {0x48, 0xf7, 0xe0, kNop, 0x8a, 0x07, 0xf4},  // MUL costs more
+    };
+    const auto leave = [](GuestMachine& m, const std::vector<uint8_t>& code) {
+        m.long_mode();
+        m.engine().set_gpr(Gpr::RDI, 0x1'0000'0000);
+        if (!std::equal(code.begin(), code.end(), m.memory().base() + kCode)) {
+            std::copy(code.begin(), code.end(), m.memory().base() + kCode);
+            m.memory().note_write(Hpa(kCode), code.size());
+        }
+        const uint64_t cycles = m.engine().cycles(), instructions = m.engine().instructions();
+        const Stop::Kind kind = m.run().kind;
+        EXPECT_NE(m.engine().instruction().id, Instruction::HLT);
+        return std::tuple(kind, m.engine().rip(), m.engine().instruction().id,
+                          m.engine().instruction().length, m.engine().cycles() - cycles,
+                          m.engine().instructions() - instructions);
+    };
+    GuestMachine same;
+    for (int round = 0; round < 3; ++round) {
+        for (const auto& code : codes) {
+            GuestMachine fresh;
+            const auto expected = leave(fresh, code);
+            for (int again = 0; again < 3; ++again) EXPECT_EQ(leave(same, code), expected);
+        }
+    }
+}
+
+TEST(Engine, TimeStampsInABlockThatIsLeftAreExactEachTime) {
+    GuestMachine m;
+    OptionalStops stops;
+    stops.rdtsc = stops.rdtscp = false;
+    m.engine().set_optional_stops(stops);
+    m.code(kCode, {0x90, 0x0f, 0x31, 0x89, 0xc3, 0x90, 0x0f, 0x31, 0x0f, 0xa2});
+    for (int round = 0; round < 4; ++round) {
+        m.long_mode();
+        const uint64_t start = m.engine().cycles();
+        m.run();
+        ASSERT_TRUE(m.stopped_before(Instruction::CPUID));
+        EXPECT_EQ(m.gpr(Gpr::RBX), static_cast<uint32_t>(start) + 1);
+        const uint64_t now = m.gpr(Gpr::RDX) << 32 | m.gpr(Gpr::RAX);
+        EXPECT_LT(m.gpr(Gpr::RBX), now);
+        EXPECT_LT(now, m.engine().cycles());
+        EXPECT_EQ(m.engine().cycles() - now, now - start - 3) << "RDTSC against NOP, RDTSC, MOV, NOP";
+    }
 }
 
 TEST(Engine, StopsWhenInterruptsBecomePossibleAndNotInTheShadowOfSti) {

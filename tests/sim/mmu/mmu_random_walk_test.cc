@@ -328,11 +328,17 @@ TEST(MmuRandomWalk, DoesWhatTheRulesSayOneByOne) {
 
         ASSERT_EQ(UsualWalk::applies(mmu), !world.user_execute);
         MmuFault usual_fault;
-        UsualWalk walk(mmu, usual_fault);
+        TableCache tables;
+        UsualWalk walk(mmu, tables, usual_fault);
         TlbEntry entry;
         if (!world.user_execute && walk.linear(world.gva, world.access, entry)) {
             ++usual[kind];
             ASSERT_EQ(std::memcmp(memory.base(), rules.memory().data(), kBytes), 0);
+            MmuFault again_fault;
+            UsualWalk again(mmu, tables, again_fault);  // which knows the tables
+            ASSERT_TRUE(again.linear(world.gva, world.access, entry));
+            ASSERT_EQ(again_fault, usual_fault);
+            ASSERT_EQ(again.references(), walk.references());
         }
         ++ends[kind];
 
