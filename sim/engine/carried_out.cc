@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Instructions that the engine carries out itself, because Unicorn would give a wrong result or crash: text
-// comparisons with lengths of more than 31 bits or "equal ordered", and a division that overflows.
+// comparisons with lengths of more than 31 bits or "equal ordered", a division that overflows, and undefined
+// ones that it must not even translate.
 #include <capstone/capstone.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "sim/cpu/operand.h"
 #include "sim/cpu/text_comparison.h"
 #include "sim/engine/engine.h"
+#include "sim/engine/engine_pages.h"
 #include "sim/engine/instruction_decoder.h"
 #include "sim/engine/unicorn.h"
 
@@ -21,6 +23,28 @@ using x86::Gpr;
 
 bool has_explicit_lengths(Instruction id) {
     return id == Instruction::PCMPESTRI || id == Instruction::PCMPESTRM;
+}
+
+// REX and VEX included, which are instructions of their own in other than 64-bit code.
+bool may_be_prefix(std::byte byte) {
+    switch (std::to_integer<unsigned>(byte)) {
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64:
+        case 0x65:
+        case 0x66:
+        case 0x67:
+        case 0xc4:
+        case 0xc5:
+        case 0xf0:
+        case 0xf2:
+        case 0xf3:
+            return true;
+        default:
+            return (byte & std::byte{0xf0}) == std::byte{0x40};
+    }
 }
 
 bool gives_index(Instruction id) { return id == Instruction::PCMPESTRI || id == Instruction::PCMPISTRI; }
@@ -117,6 +141,33 @@ bool Engine::runs_natively(const StoppedInstruction& instruction) const {
     const bool wide = instruction.operand_size == 8;
     return compares_right(instruction) && is_safe_length(state_.gpr(Gpr::RAX), wide) &&
            is_safe_length(state_.gpr(Gpr::RDX), wide);
+}
+
+bool Engine::on_translate(uint64_t linear) {
+    asked_by_translator_ = true;
+    return running_ && linear - kAliasWindow >= memory_->size() && crashes_translator(linear);
+}
+
+// Asked for each instruction that is translated: mostly its first byte says no.
+bool Engine::crashes_translator(uint64_t linear) {
+    std::array<std::byte, 1> first;
+    const CodeSize mode = current_mode();
+    if (read_code(linear, first) == 0 || !may_be_prefix(first[0])) return false;
+    return decode_at(linear, mode).id == Instruction::UNTRANSLATABLE;
+}
+
+// Unicorn stops before it as before HLT. It ends the block before it, or is a block of no size, which is not
+// announced: either way the last block that was has run.
+bool Engine::settle_refused_instruction() {
+    if (last_block_ != nullptr) {
+        last_block_->stop = {};  // RIP may be between its instructions: not a place where it stops
+        ran_to_the_end_of(last_block_);
+    }
+    if (crashes_translator(linear_rip())) {
+        return stop_with_exception(static_cast<uint8_t>(x86::Vector::UD), false, 0);
+    }
+    unicorn_->flush_code();  // it has been overwritten, and the block of no size was not dropped
+    return false;
 }
 
 // True when stop_ is to be returned.

@@ -245,8 +245,8 @@ const CodeBlock& CodeMap::add(Hpa at, CodeSize mode, std::span<const std::byte> 
 }
 
 // Bytes that Capstone cannot decode count as one instruction: mostly the translator ends a block at an
-// undefined opcode, so they are the last. It runs some that are undefined (a VEX prefix before what has no
-// such form); a block with more behind them is not exact.
+// undefined opcode, so they are the last. It runs some of them (reserved NOPs); a block with more behind
+// them is not exact, nor is one that ends before an instruction that it was refused, which it counts.
 void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool one) {
     block.offsets.clear();
     block.stop = {};

@@ -41,8 +41,10 @@ struct EngineHooks {
     static int rdtsc(uc_engine*, void* self) { return engine(self).on_time_stamp(false); }
     static int rdtscp(uc_engine*, void* self) { return engine(self).on_time_stamp(true); }
 
+    static bool refuses(uint64_t linear, void* self) { return engine(self).on_translate(linear); }
+
     static constexpr UnicornHooks all() {
-        return {fill, block, new_block, intercept, code, syscall, sysenter, rdtsc, rdtscp};
+        return {fill, block, new_block, intercept, code, syscall, sysenter, rdtsc, rdtscp, refuses};
     }
 };
 
@@ -78,9 +80,12 @@ Expected<void, std::string> Engine::open() {
     unicorn_->map(0, memory_->size(), memory_->base());
     unicorn_->map(kEnginePages, EnginePages::kSize, own_pages_->bytes);
     if (!unicorn_->attach(EngineHooks::all(), this)) {
-        return Unexpected("Unicorn " + Unicorn::version() + ": its hooks are laid out otherwise");
+        return Unexpected("Unicorn " + Unicorn::version() + ": its hooks or exits are laid out otherwise");
     }
     if (auto entered = enter_guest_mode(*unicorn_, *own_pages_, intercept_); !entered) return entered;
+    if (!asked_by_translator_) {
+        return Unexpected("Unicorn " + Unicorn::version() + ": it looks exits up otherwise");
+    }
     state_ = CpuState(unicorn_->state());
     memory_->add_write_listener(on_host_write, this);
     flush_tlb();

@@ -214,6 +214,9 @@ class Engine {
     bool quotient_overflows() const;
     bool runs_natively(const StoppedInstruction& instruction) const;
     bool carry_out();
+    bool on_translate(uint64_t linear);
+    bool crashes_translator(uint64_t linear);
+    bool settle_refused_instruction();
     bool conclude(const CpuResult& result, const StoppedInstruction& instruction, uint64_t cost, bool traps);
 
     // hooks.cc
@@ -291,6 +294,7 @@ class Engine {
     bool instruction_known_ = false;  // stop_.instruction is the one at RIP
     Event event_ = Event::None;
     bool running_ = false;
+    bool asked_by_translator_ = false;   // by the self-probe
     uint32_t intercept_ = 0;             // UC_HOOK_INTR's number, for Event::Intercept
     uint64_t system_call_rip_ = kNever;  // SYSCALL and SYSENTER are seen after RIP has moved
     uint64_t hooked_pc_ = kNever;        // the code hook that was passed last: its linear address,

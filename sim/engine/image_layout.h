@@ -50,6 +50,15 @@ inline constexpr size_t kInterceptExceptions = 5576;  // uint32_t
 inline constexpr size_t kEngineCpu = 440;            // pointer to the processor object
 inline constexpr size_t kEngineFaultAddress = 1416;  // uint64_t: linear address of the last refused access
 
+inline constexpr size_t kEngineExits = 1944;  // pointer to the tree of addresses where it stops
+
+// In that tree: what orders it, int (*)(const void* key, const void* of_a_node, void* data), and that data.
+inline constexpr size_t kTreeRoot = 0;
+inline constexpr size_t kTreeCompare = 8;
+inline constexpr size_t kTreeData = 32;
+inline constexpr size_t kTreeSize = 48;
+inline constexpr size_t kNodeKey = 0;  // pointer to the address
+
 // In what a uc_hook points to.
 inline constexpr size_t kHookRange = 24;  // uint64_t[2]: the first and the last linear address
 

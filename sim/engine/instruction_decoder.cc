@@ -256,7 +256,8 @@ class Decoder {
             case 0xea:
                 return far_immediate(Instruction::FAR_JMP_SYSTEM);
             case 0xc4:
-                return vex();
+            case 0xc5:
+                return vex(opcode == 0xc5);
             case 0xd9:
                 return x87();
             case 0xf7:
@@ -345,11 +346,22 @@ class Decoder {
                 return set(Instruction::CPUID);
             case 0xaa:
                 return set(Instruction::RSM);
+            case 0xa3:
+            case 0xab:
+            case 0xb3:
+            case 0xba:
+            case 0xbb:
+                return bit_test(opcode == 0xba);
             case 0xc7:
                 return group9();
             default:
                 return set(Instruction::UNDEFINED);
         }
+    }
+    void bit_test(bool group) {
+        const ModRm m = modrm();
+        const bool known = lock_ && !m.memory() && (!group || m.reg >= 4);
+        set(known ? Instruction::UNTRANSLATABLE : Instruction::UNDEFINED);
     }
     // MOV to and from CRn and DRn: ModRM.mod is ignored.
     void move_special(Instruction id) {
@@ -452,16 +464,16 @@ class Decoder {
         out_.operand_size = (rex_ & 8) != 0 ? 8 : 4;
         out_.number = static_cast<uint8_t>(next());
     }
-    // There is no AVX, but Unicorn runs what this prefix leads to as if it were not there.
-    void vex() {
-        if (size_ == CodeSize::Bits16) return set(Instruction::UNDEFINED);
-        const unsigned map = next();
-        if (size_ != CodeSize::Bits64 && (map & 0xc0) != 0xc0) return set(Instruction::UNDEFINED);  // LES
-        const unsigned prefix = next() & 3;
+    // Of what the engine's processor has, only BMI1 and BMI2.
+    void vex(bool two_bytes) {
+        const unsigned first = next();
+        if (size_ != CodeSize::Bits64 && (first & 0xc0) != 0xc0) return set(Instruction::UNDEFINED);  // LxS
+        if (two_bytes) return set(Instruction::UNTRANSLATABLE);
+        next();
         const unsigned opcode = next();
-        if ((map & 0x1f) != 3 || prefix != 1) return set(Instruction::UNDEFINED);
-        compares_text(opcode);
-        out_.undefined = true;
+        const unsigned map = first & 0x1f;
+        const bool bmi = (map == 2 && opcode >= 0xf2 && opcode <= 0xf7) || (map == 3 && opcode == 0xf0);
+        set(bmi ? Instruction::UNDEFINED : Instruction::UNTRANSLATABLE);
     }
 
     std::span<const std::byte> bytes_;

@@ -77,7 +77,7 @@ bool Engine::first_iteration_starts_again(const CodeBlock& block) const {
     if (in_last_block(before)) return true;
     const uint64_t source = place(x86::SegmentRegister::DS, x86::Gpr::RSI, step);
     const uint64_t stored = block.repeat_moves ? peek(source, width) : state_.gpr(x86::Gpr::RAX);
-    return low_bytes(stored ^ peek(before, width), width) != 0;
+    return low_bytes(stored ^ peek(before, width), block.repeat_width) != 0;
 }
 
 // Guest memory, without a trace in its page tables; ones where there is none.

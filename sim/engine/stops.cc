@@ -19,6 +19,7 @@ using x86::Vector;
 
 constexpr uint32_t kSvmExit = 0x100;
 constexpr uint32_t kSvmException = 0x40;
+constexpr uint32_t kSvmHlt = 0x78;
 
 // Instructions that Unicorn's processor does not have: they arrive as #UD.
 bool arrives_as_undefined(Instruction id) {
@@ -135,8 +136,9 @@ bool Engine::settle_intercept() {
         return settle_exception(static_cast<uint8_t>(code - kSvmException));
     }
     if (!stops_as_before()) {
-        refund_unexecuted();
         if (const StoppedInstruction* known = decode_in_last_block(linear_rip())) set_instruction(*known);
+        if (code == kSvmHlt && instruction().id != Instruction::HLT) return settle_refused_instruction();
+        refund_unexecuted();
         (void)instruction();
     }
     const StoppedInstruction& found = stop_.instruction;

@@ -26,6 +26,12 @@ bool is_mapped(const std::byte* first, size_t bytes) {
     return mincore(reinterpret_cast<void*>(start), length, residency.data()) == 0;
 }
 
+std::byte* pointer_at(const std::byte* place) {
+    std::byte* pointer;
+    std::memcpy(&pointer, place, sizeof pointer);
+    return pointer;
+}
+
 std::string failure(const char* what, uc_err error) {
     return fmt::format("{}: {}", what, uc_strerror(error));
 }
@@ -51,7 +57,7 @@ Expected<std::unique_ptr<Unicorn>, std::string> Unicorn::open() {
     if (const uc_err e = uc_ctl_tlb_mode(unicorn->uc_, UC_TLB_VIRTUAL); e != UC_ERR_OK) {
         return Unexpected(failure("uc_ctl_tlb_mode(virtual)", e));
     }
-    // With an empty set of exits no start invalidates a block for the sake of its end address.
+    // Without the end address that each start would have: no stop drops a block for its sake.
     if (const uc_err e = uc_ctl_exits_enable(unicorn->uc_); e != UC_ERR_OK) {
         return Unexpected(failure("uc_ctl_exits_enable", e));
     }
@@ -94,7 +100,39 @@ bool Unicorn::attach(const UnicornHooks& hooks, void* self) {
     constexpr std::array<uint64_t, 2> kNowhere = {0x5a11'0000'0000'1000, 0x5a11'0000'0000'2000};
     VTLESS_CHECK(uc_hook_add(uc_, &code_hook_, UC_HOOK_CODE, reinterpret_cast<void*>(hooks.code), self,
                              kNowhere[0], kNowhere[1]) == UC_ERR_OK);
-    return std::memcmp(hooked_range(), kNowhere.data(), sizeof kNowhere) == 0;
+    return std::memcmp(hooked_range(), kNowhere.data(), sizeof kNowhere) == 0 && be_asked();
+}
+
+// The tree, if it holds one address and that is `only`.
+std::byte* Unicorn::tree_of_exits(uint64_t only) const {
+    uint64_t exit = only;
+    VTLESS_CHECK(uc_ctl_set_exits(uc_, &exit, 1) == UC_ERR_OK);
+    std::byte* tree = pointer_at(reinterpret_cast<const std::byte*>(uc_) + layout::kEngineExits);
+    if (tree == nullptr || !is_mapped(tree, layout::kTreeSize)) return nullptr;
+    const std::byte* root = pointer_at(tree + layout::kTreeRoot);
+    if (root == nullptr || !is_mapped(root + layout::kNodeKey, sizeof root)) return nullptr;
+    const std::byte* key = pointer_at(root + layout::kNodeKey);
+    if (key == nullptr || !is_mapped(key, sizeof only)) return nullptr;
+    return std::memcmp(key, &only, sizeof only) == 0 ? tree : nullptr;
+}
+
+// The translator looks each instruction's address up among the exits, so whoever orders them is asked. The
+// one exit is 0, because Unicorn drops the blocks at any other whenever it stops.
+bool Unicorn::be_asked() {
+    constexpr uint64_t kUnlikely = 0x5a11'0000'0000'3000;
+    using Compare = int (*)(const void*, const void*, void*);
+    const Compare compare = [](const void* wanted, const void*, void* data) {
+        const auto& self = *static_cast<Unicorn*>(data);
+        uint64_t linear;
+        std::memcpy(&linear, wanted, sizeof linear);
+        return self.hooks_.refuses(linear, self.self_) ? 0 : 1;
+    };
+    std::byte* tree = tree_of_exits(kUnlikely);
+    if (tree == nullptr || tree_of_exits(0) != tree) return false;
+    void* const self = this;
+    std::memcpy(tree + layout::kTreeCompare, &compare, sizeof compare);
+    std::memcpy(tree + layout::kTreeData, &self, sizeof self);
+    return true;
 }
 
 std::byte* Unicorn::hooked_range() const {
@@ -144,8 +182,7 @@ void Unicorn::write(x86::Gpr index, uint64_t value) { write(kGprIds[static_cast<
 // A library that is laid out otherwise has something else where the pointer is looked for: nothing is read
 // through it before the kernel has said that memory is there.
 bool Unicorn::locate_state() {
-    std::byte* cpu;
-    std::memcpy(&cpu, reinterpret_cast<const std::byte*>(uc_) + layout::kEngineCpu, sizeof cpu);
+    std::byte* cpu = pointer_at(reinterpret_cast<const std::byte*>(uc_) + layout::kEngineCpu);
     std::byte* state = cpu + layout::kCpuGprs - layout::kGprs;
     constexpr size_t kSize = layout::kInterceptExceptions + sizeof(uint32_t) - layout::kGprs;
     if (cpu == nullptr || !is_mapped(state + layout::kGprs, kSize)) return false;

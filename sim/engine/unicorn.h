@@ -27,6 +27,9 @@ struct UnicornHooks {
     void (*sysenter)(uc_engine*, void* self);
     int (*rdtsc)(uc_engine*, void* self);  // not 0: the instruction is done
     int (*rdtscp)(uc_engine*, void* self);
+    // Asked before the instruction at this linear address is translated. True: it never is, and where it
+    // would run Unicorn stops.
+    bool (*refuses)(uint64_t linear, void* self);
 };
 
 class Unicorn {
@@ -45,7 +48,7 @@ class Unicorn {
     static std::string version();
 
     void map(uint64_t physical, size_t bytes, void* host);
-    // False if hooks are not laid out as image_layout.h says.
+    // False if hooks or the tree of exits are not laid out as image_layout.h says.
     bool attach(const UnicornHooks& hooks, void* self);
     // From now on blocks are translated to call the code hook before each instruction that begins in
     // [first, last], linear; those that have been stay as they are. There is but this one code hook, because
@@ -93,6 +96,8 @@ class Unicorn {
   private:
     Unicorn() = default;
     std::byte* hooked_range() const;
+    std::byte* tree_of_exits(uint64_t only) const;
+    bool be_asked();
 
     uc_engine* uc_ = nullptr;
     uc_context* context_ = nullptr;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <set>
 
 #include "tests/engine/support/bare_machine.h"
 
@@ -35,7 +36,7 @@ TEST(HostCrashes, PcmpestrmOfTheSmallestLength) {
     run({0x66, 0x0f, 0x3a, 0x60, 0xc1, 0x00}, 0x80000001, 1, 0);
 }
 
-// D24: the translator gives up, so that no hook can help.
+// The translator gives up, so that no hook can help: it must not come to see them.
 TEST(HostCrashes, LockedBitTestsOfRegisters) {
     for (const unsigned opcode : {0xa3, 0xab, 0xb3, 0xbb}) {
         EXPECT_EXIT(run({0xf0, 0x0f, static_cast<uint8_t>(opcode), 0xc1}, 0, 0, 0),
@@ -57,6 +58,38 @@ TEST(HostCrashes, ARexPrefixBeforeAnotherCountsForNothing) {
         m.resume(kCode);
         EXPECT_EQ(m.reg(UC_X86_REG_RAX), prefix == 0x66 ? 0xffff0000u : 0u) << std::hex << prefix;
     }
+}
+
+// What keeps them from the translator: it looks each instruction's address up in a tree, whose order can be
+// replaced, and stops before those that it finds.
+TEST(HostCrashes, TheTreeOfExitsIsAskedBeforeEachInstruction) {
+    struct Refused {
+        static int compare(const void* wanted, const void*, void* self) {
+            uint64_t linear;
+            std::memcpy(&linear, wanted, sizeof linear);
+            auto& refused = *static_cast<Refused*>(self);
+            refused.asked.insert(linear);
+            return linear == kCode + 2 ? 0 : 1;
+        }
+        std::set<uint64_t> asked;
+    } refused;
+    BareMachine m;
+    m.code(kCode, {0x90, 0x90, 0xf0, 0x0f, 0xab, 0xc1, 0xf4});  // nop; nop; lock bts ecx, eax; hlt
+    uint64_t exit = 0;
+    ASSERT_EQ(uc_ctl_set_exits(m.uc(), &exit, 1), UC_ERR_OK);
+    std::byte* tree;
+    std::memcpy(&tree, reinterpret_cast<std::byte*>(m.uc()) + 1944, sizeof tree);
+    const auto compare = &Refused::compare;
+    void* const self = &refused;
+    std::memcpy(tree + 8, &compare, sizeof compare);
+    std::memcpy(tree + 32, &self, sizeof self);
+    m.load(GuestState::long_mode(kCode));
+    refused.asked.clear();
+    for (const uint64_t start : {kCode, kCode + 2, kCode}) {
+        m.resume(start);
+        EXPECT_EQ(m.reg(UC_X86_REG_RIP), kCode + 2);
+    }
+    EXPECT_EQ(refused.asked, (std::set<uint64_t>{kCode, kCode + 1, kCode + 2}));
 }
 
 // What one code hook, whose range moves, stands on.

@@ -240,8 +240,8 @@ TEST(CarriedOut, AComparisonThatMayNotRun) {
     }
 }
 
-// Unicorn has no AVX, but looks for the legacy instruction behind a VEX prefix; and it heeds a REX prefix
-// that is not the last one.
+// Unicorn has no AVX, but would look for the legacy instruction behind a VEX prefix; and it heeds a REX
+// prefix that is not the last one.
 TEST(CarriedOut, ComparisonsBehindOtherPrefixes) {
     for (const Form form : {EstrM, EstrI, IstrM, IstrI}) {
         for (const bool wide : {false, true}) {

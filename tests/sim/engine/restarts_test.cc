@@ -77,12 +77,12 @@ TEST(Restarts, ARepeatedStoreThatStartsInItsOwnBlockAndGoesDown) {
     }
 }
 
-// The translator runs what Capstone, and the SDM, call undefined: SHLD behind a VEX prefix.
+// A hint that Capstone does not know: SDM Vol. 2D "Opcode Map" (A), reserved NOPs.
 TEST(Restarts, InstructionsThatOnlyTheTranslatorKnowsAreCountedToo) {
     for (const uint64_t quantum : {0, 1, 2, 3}) {
         GuestMachine m;
         m.long_mode();
-        m.code(kCode, {0x90, 0xc5, 0x2a, 0xac, 0xeb, 0xb1, 0x90, 0x90, 0xf7, 0xf1, 0xf4});  // ...; div ecx
+        m.code(kCode, {0x90, 0x0f, 0x1c, 0xc0, 0x90, 0x90, 0xf7, 0xf1, 0xf4});  // ...; div ecx
         m.engine().set_deadline(quantum == 0 ? Engine::kNever : quantum);
         do {
             m.run();
