@@ -147,6 +147,7 @@ const Stop& Engine::run(Extent extent) {
     stop_after_step_ = extent == Extent::OneInstruction;
     if (stop_after_step_) {
         watch_.clear_hits();
+        instruction_known_ = false;  // RIP may have been edited in the image
         enter_stepping();
     } else if (exit_requested_.load(std::memory_order_relaxed) && exit_requested_.exchange(false)) {
         stop_.kind = Stop::Kind::Requested;

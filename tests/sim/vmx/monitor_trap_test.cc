@@ -64,6 +64,17 @@ TEST_F(MonitorTrap, ExitsAfterInstructionsThatTheProcessorCarriesOutItself) {
     expect_trap_at(handler(0x30));
 }
 
+// Where other registers are loaded too, RIP reaches the engine in its state image.
+TEST_F(MonitorTrap, AnEntryToPushfPushesTheGuestsFlags) {
+    code({0x0f, 0xa2, 0x9c});  // cpuid; pushfq
+    ASSERT_EQ(run(), Reason::CPUID);
+    write(F::GUEST_RSP, kStack - 64);
+    write(F::GUEST_RFLAGS, 2 | x86::rflags::CF);
+    write(F::GUEST_RIP, kCode + 2);
+    expect_trap_at(kCode + 3);
+    EXPECT_EQ(get<uint64_t>(kStack - 72), 2 | x86::rflags::CF);
+}
+
 TEST_F(MonitorTrap, ExitsAfterEachIterationOfARepeatedInstruction) {
     code({0xf3, 0xaa, 0x0f, 0xa2});  // rep stosb; cpuid
     gprs.set(Gpr::RCX, 3);
