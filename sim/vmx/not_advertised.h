@@ -21,6 +21,14 @@ struct MissingExit {
     const char* why = nullptr;
 };
 
+// A control of a word that is not there itself: its name in feature_names() is that of its activation.
+struct MissingControl {
+    x86::VmcsField word;
+    uint8_t bit = 0;
+    const char* name = nullptr;
+    const char* why = nullptr;
+};
+
 // clang-format off
 inline constexpr MissingField kMissingFields[] = {
     {x86::VmcsField::POSTED_INTERRUPT_NOTIFICATION_VECTOR, "process posted interrupts"},
@@ -94,6 +102,17 @@ inline constexpr MissingExit kMissingExits[] = {
     {x86::ExitReason::TDCALL, "there is no TDX"},
     {x86::ExitReason::RDMSRLIST, "the engine has no such instructions"},
     {x86::ExitReason::WRMSRLIST, "the engine has no such instructions"},
+};
+
+inline constexpr MissingControl kMissingControls[] = {
+    {x86::VmcsField::TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 0, "LOADIWKEY exiting", "the engine has no such instructions"},
+    {x86::VmcsField::TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 1, "enable HLAT", "linear addresses are translated by CR3 only"},
+    {x86::VmcsField::TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 2, "EPT paging-write control", "linear addresses are translated by CR3 only"},
+    {x86::VmcsField::TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 3, "guest-paging verification", "linear addresses are translated by CR3 only"},
+    {x86::VmcsField::TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 4, "IPI virtualization", "there is one logical processor"},
+    {x86::VmcsField::TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 6, "enable MSR-list instructions", "the engine has no such instructions"},
+    {x86::VmcsField::TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 7, "virtualize IA32_SPEC_CTRL", "speculation is not modelled"},
+    {x86::VmcsField::SECONDARY_VM_EXIT_CONTROLS, 3, "prematurely busy shadow stack", "control-flow enforcement is not modelled"},
 };
 // clang-format on
 

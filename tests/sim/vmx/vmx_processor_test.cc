@@ -257,6 +257,17 @@ TEST_F(VmxProcessorTest, AnInterceptedFaultDuringDeliveryReportsTheOriginalEvent
     EXPECT_EQ(read(F::GUEST_RIP), kCode);
 }
 
+TEST_F(VmxProcessorTest, AnInterruptedDeliveryReportsTheErrorCodeOfItsEvent) {
+    write(F::GUEST_RSP, 0x10000100);
+    put<uint64_t>(0x12000 + 8 * 128, kUnbacked | 0x87);  // the stack: EPT does not map it
+    code({0x8e, 0xd8});                                  // mov ds, eax
+    gprs.set(Gpr::RAX, 0x1230);                          // beyond the GDT
+    ASSERT_EQ(run(), Reason::EPT_VIOLATION);
+    EXPECT_EQ(read(F::IDT_VECTORING_INFORMATION), EventInfo::exception(Vector::GP).raw);
+    EXPECT_EQ(read(F::IDT_VECTORING_ERROR_CODE), 0x1230);
+    EXPECT_EQ(read(F::GUEST_RIP), kCode);
+}
+
 TEST_F(VmxProcessorTest, ADoubleFaultThatFaultsIsATripleFault) {
     write(F::GUEST_IDTR_LIMIT, 0);
     code({0x0f, 0x0b});
