@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <nlohmann/json.hpp>
 
 #include "isa/x86/vmcs_bits.h"
 #include "sim/vmx/allowed_values.h"
@@ -11,28 +12,27 @@
 namespace vtless::explain {
 namespace {
 
-// "; type 3 to 11": parts of several bits, which are then no longer in changed.
-std::string part_changes(const Difference& difference, uint64_t& changed) {
-    std::string text;
+// "type 3 to 11": parts of several bits, which are then no longer in changed.
+void add_part_changes(const Difference& difference, uint64_t& changed, std::vector<std::string>& texts) {
     for (const x86::NamedBits& named : x86::named_bits(difference.field)) {
         if (std::has_single_bit(named.mask) || (changed & named.mask) == 0) continue;
         const int low = std::countr_zero(named.mask);
-        fmt::format_to(std::back_inserter(text), "; {} {:#x} to {:#x}", named.name,
-                       (*difference.before & named.mask) >> low, (*difference.after & named.mask) >> low);
+        texts.push_back(fmt::format("{} {:#x} to {:#x}", named.name, (*difference.before & named.mask) >> low,
+                                    (*difference.after & named.mask) >> low));
         changed &= ~named.mask;
     }
-    return text;
 }
 
-std::string bit_changes(const Difference& difference) {
-    if (!difference.before || !difference.after || x86::named_bits(difference.field).empty()) return "";
+std::vector<std::string> bit_changes(const Difference& difference) {
+    if (!difference.before || !difference.after || x86::named_bits(difference.field).empty()) return {};
     uint64_t changed = *difference.before ^ *difference.after;
-    std::string text = part_changes(difference, changed);
+    std::vector<std::string> texts;
+    add_part_changes(difference, changed, texts);
     const uint64_t set = changed & *difference.after;
     const uint64_t cleared = changed & *difference.before;
-    if (set != 0) text += "; set " + sim::describe_bits(difference.field, set);
-    if (cleared != 0) text += "; cleared " + sim::describe_bits(difference.field, cleared);
-    return text;
+    if (set != 0) texts.push_back("set " + sim::describe_bits(difference.field, set));
+    if (cleared != 0) texts.push_back("cleared " + sim::describe_bits(difference.field, cleared));
+    return texts;
 }
 
 std::string value_text(const std::optional<uint64_t>& value) {
@@ -53,10 +53,26 @@ std::vector<Difference> diff(const Dump& before, const Dump& after) {
 std::string text_diff(const std::vector<Difference>& differences) {
     std::string text;
     for (const Difference& difference : differences) {
-        fmt::format_to(std::back_inserter(text), "{} {} -> {}{}\n", x86::name(difference.field),
-                       value_text(difference.before), value_text(difference.after), bit_changes(difference));
+        text += fmt::format("{} {} -> {}", x86::name(difference.field), value_text(difference.before),
+                            value_text(difference.after));
+        for (const std::string& change : bit_changes(difference)) text += "; " + change;
+        text += "\n";
     }
     return text;
+}
+
+std::string json_diff(const std::vector<Difference>& differences) {
+    using nlohmann::ordered_json;
+    const auto value = [](const std::optional<uint64_t>& known) {
+        return known ? ordered_json(fmt::format("{:#x}", *known)) : ordered_json();
+    };
+    ordered_json list = ordered_json::array();
+    for (const Difference& difference : differences)
+        list.push_back({{"field", x86::name(difference.field)},
+                        {"before", value(difference.before)},
+                        {"after", value(difference.after)},
+                        {"changes", bit_changes(difference)}});
+    return list.dump(2) + "\n";
 }
 
 }  // namespace vtless::explain

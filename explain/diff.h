@@ -21,5 +21,7 @@ std::vector<Difference> diff(const Dump& before, const Dump& after);
 
 // One line for each, with the names of the bits that are set and cleared.
 std::string text_diff(const std::vector<Difference>& differences);
+// A list of objects: field, before and after (null: that dump does not show the field), changes.
+std::string json_diff(const std::vector<Difference>& differences);
 
 }  // namespace vtless::explain

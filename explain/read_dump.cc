@@ -17,9 +17,11 @@ Expected<Dump, Error> read_dump(std::string_view text) {
 }
 
 Expected<Dump, Error> read_dump_file(const std::string& path) {
+    errno = 0;
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
-    if (!file || !(text << file.rdbuf()))
+    if (file) text << file.rdbuf();  // of an empty file that fails, without an error
+    if (!file || (!text && errno != 0))
         return Unexpected(fmt::format("{}: {}", path, errno != 0 ? std::strerror(errno) : "cannot be read"));
     auto dump = read_dump(text.str());
     if (!dump) return Unexpected(fmt::format("{}: {}", path, dump.error()));

@@ -54,4 +54,14 @@ CommandResult run_command(const std::vector<std::string>& arguments) {
     return result;
 }
 
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+void expect_refused(const std::vector<std::string>& arguments, const std::string& message) {
+    const auto result = run_command(arguments);
+    EXPECT_EQ(result.status, 2) << message;
+    EXPECT_TRUE(contains(result.err, message)) << message << "\n" << result.err;
+}
+
 }  // namespace vtless::cli

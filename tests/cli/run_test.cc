@@ -15,10 +15,6 @@ namespace {
 
 using vmm::TemporaryFile;
 
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
 // Runs a flat guest at 0x8000 with little memory, so that its final hash is quick.
 CommandResult run_flat(const std::string& guest, std::vector<std::string> more = {}) {
     const TemporaryFile image(guest);
@@ -171,13 +167,6 @@ TEST(RunReport, JsonIsTheLastLineWhateverTheGuestPrints) {
     ASSERT_NE(line, std::string::npos) << result.out;
     EXPECT_EQ(result.out.substr(0, line), "hiS");
     EXPECT_EQ(nlohmann::json::parse(result.out.substr(line), nullptr, false)["total_exits"], 4);
-}
-
-// A command line that is refused with status 2 and a message that holds `message`.
-void expect_refused(const std::vector<std::string>& arguments, const std::string& message) {
-    const auto result = run_command(arguments);
-    EXPECT_EQ(result.status, 2) << message;
-    EXPECT_TRUE(contains(result.err, message)) << message << "\n" << result.err;
 }
 
 TEST(BadInput, CommandLine) {

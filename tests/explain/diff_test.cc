@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 namespace vtless::explain {
 namespace {
 
@@ -31,6 +33,20 @@ TEST(VmcsDiff, ShowsWhatOnlyOneHas) {
     after.fields[F::VPID] = 7;
     EXPECT_EQ(text(before, after), "VPID unknown -> 0x7\n");
     EXPECT_EQ(text(after, before), "VPID 0x7 -> unknown\n");
+}
+
+TEST(VmcsDiff, JsonHasTheSame) {
+    Dump before, after;
+    before.fields = {{F::GUEST_CR0, 0x31}, {F::GUEST_RIP, 1}};
+    after.fields = {{F::GUEST_CR0, 0x11}, {F::VPID, 7}};
+    const auto list = nlohmann::json::parse(json_diff(diff(before, after)));
+    ASSERT_EQ(list.size(), 3u);
+    EXPECT_EQ(list[0],
+              nlohmann::json::parse(R"({"field": "VPID", "before": null, "after": "0x7", "changes": []})"));
+    EXPECT_EQ(list[1]["field"], "GUEST_CR0");
+    EXPECT_EQ(list[1]["changes"], nlohmann::json::array({"cleared NE (bit 5)"}));
+    EXPECT_TRUE(list[2]["after"].is_null());
+    EXPECT_EQ(json_diff({}), "[]\n");
 }
 
 }  // namespace
