@@ -222,6 +222,7 @@ CONFORMANCE_CASE(Exits, Cr0Faults) {
                 "SDM Vol. 2B \"MOV-Move to/from Control Registers\": #GP(0) for PG without PE, NW without "
                 "CD, clearing "
                 "PG in 64-bit mode, and setting any of CR0 bits 63:32.");
+    guest.needs(guest.processor().unrestricted_guest, "unrestricted guest: PE and PG are the hypervisor's");
     guest.expect_handled(
         ExitReason::CONTROL_REGISTER_ACCESS);  // bits 63:32 are fixed to 0: the mask has them
     guest.expect_end({{Gpr::RDI, 4}, {Gpr::RSI, 0}, {Gpr::RAX, 0}});
@@ -274,6 +275,7 @@ CONFORMANCE_CASE(Exits, MovToCr3) {
         "mov_cr3", Mode::Long,
         "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): MOV to CR3 exits only if "
         "CR3-load exiting is 1 and the value is no CR3-target value.");
+    guest.needs(guest.processor().quiet_cr3, "MOV to CR3 that does not exit");
     guest.expect_out(0x10, AccessWidth::Byte, 0);
     const auto primary = VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
     guest.set_field(primary, guest.field(primary) | x86::PrimaryControls::CR3_LOAD_EXITING);
@@ -288,6 +290,8 @@ CONFORMANCE_CASE(Exits, Cr3TargetDoesNotExit) {
         "mov_cr3", Mode::Long,
         "SDM Vol. 3C \"CR3-Target Controls\" (25.6.7): MOV to CR3 does not exit if its operand is one of the "
         "CR3-target values.");
+    guest.needs(guest.processor().cr3_targets != 0, "CR3-target values");
+    guest.needs(guest.processor().quiet_cr3, "MOV to CR3 that does not exit");
     guest.expect_out(0x10, AccessWidth::Byte, 0);
     const auto primary = VmcsField::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
     guest.set_field(primary, guest.field(primary) | x86::PrimaryControls::CR3_LOAD_EXITING);
@@ -310,6 +314,7 @@ CONFORMANCE_CASE(Exits, Xsetbv) {
         "xsetbv", Mode::Long,
         "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): XSETBV does. Vol. 2D "
         "\"XSETBV\": #GP(0) if bit 0 of the value is clear.");
+    guest.needs(guest.processor().xsave, "XSAVE");
     guest.expect_handled(ExitReason::XSETBV);
     guest.expect_handled(ExitReason::XSETBV);
     guest.expect_end({{Gpr::RBX, 3}, {Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("bad")}});
@@ -447,13 +452,32 @@ CONFORMANCE_CASE(Exits, PreemptionTimer) {
     guest.boot();
     const uint64_t start = guest.backend().registers().cycles;
     guest.expect(VmExit::PreemptionTimer{});
-    constexpr uint64_t kShift = 5;
+    const unsigned shift = guest.processor().preemption_timer_shift;
     const uint64_t passed = guest.backend().registers().cycles - start;
-    guest.expect_equal("at least 99 ticks", passed >= 99 << kShift, true);
-    guest.expect_equal("no more than what entry and exit add", passed <= (101 << kShift) + 1000, true);
+    guest.expect_equal("at least 99 ticks", passed >= uint64_t{99} << shift, true);
+    guest.expect_equal("no more than what entry and exit add", passed <= (uint64_t{101} << shift) + 1000,
+                       true);
     guest.expect(VmExit::PreemptionTimer{});
     guest.backend().set_gpr(Gpr::RAX, 1);
     guest.expect_end();
+}
+
+// The exit that VCpu::run hands on: the number, and from a processor that explains itself the check and the
+// field.
+void expect_refusal(Guest& guest, uint64_t reason, const std::string& check, VmcsField field,
+                    int line = __builtin_LINE()) {
+    const VmExit exit = guest.run(line);
+    const auto* refusal = exit.get_if<VmExit::FailEntry>();
+    guest.expect_equal("an entry that failed", refusal != nullptr, true, line);
+    guest.expect_equal("reason", refusal->hardware_entry_failure_reason, reason, line);
+    if (!guest.processor().explains_refusals) return;
+    const EntryExplanation* why = refusal->explanation;
+    guest.expect_equal("explained", why != nullptr, true, line);
+    guest.expect_equal(std::string(why->id) + " being " + check, why->id == check, true, line);
+    guest.expect_equal(why->field, std::string(why->field) == x86::name(field), true, line);
+    guest.expect_equal("value", why->value, guest.field(field), line);
+    const bool texts = *why->section != 0 && *why->sentence != 0 && *why->allowed != 0;
+    guest.expect_equal("section, sentence and what is allowed", texts, true, line);
 }
 
 CONFORMANCE_CASE(Exits, EntryFailsForGuestState) {
@@ -465,7 +489,8 @@ CONFORMANCE_CASE(Exits, EntryFailsForGuestState) {
         "and the guest state is not saved.");
     guest.boot();
     guest.set_field(VmcsField::GUEST_RFLAGS, 0);
-    guest.expect(VmExit::FailEntry{vmx::EntryFailure::from_exit({0x80000021}, 0).raw});
+    expect_refusal(guest, vmx::EntryFailure::from_exit({0x80000021}, 0).raw, "guest.rflags.reserved",
+                   VmcsField::GUEST_RFLAGS);
     guest.expect_field(VmcsField::GUEST_RFLAGS, 0);
     guest.set_field(VmcsField::GUEST_RFLAGS, 2);
     guest.expect_end({{Gpr::RBX, 3}});
@@ -478,7 +503,8 @@ CONFORMANCE_CASE(Exits, EntryFailsForLinkPointer) {
         "Loading Guest State\" (27.8): a bad VMCS link pointer is reason 33 with qualification 4.");
     guest.boot();
     guest.set_field(VmcsField::VMCS_LINK_POINTER, 0x123);
-    guest.expect(VmExit::FailEntry{vmx::EntryFailure::from_exit({0x80000021}, 4).raw});
+    expect_refusal(guest, vmx::EntryFailure::from_exit({0x80000021}, 4).raw, "guest.link_pointer.address",
+                   VmcsField::VMCS_LINK_POINTER);
     guest.set_field(VmcsField::VMCS_LINK_POINTER, ~uint64_t{0});
     guest.expect_end({{Gpr::RBX, 3}});
 }
@@ -492,7 +518,7 @@ CONFORMANCE_CASE(Exits, EntryFailsForControls) {
     const auto pin = VmcsField::PIN_BASED_VM_EXECUTION_CONTROLS;
     const uint64_t good = guest.field(pin);
     guest.set_field(pin, 0);
-    guest.expect(VmExit::FailEntry{7});
+    expect_refusal(guest, 7, "controls.pin.reserved", pin);
     guest.set_field(pin, good);
     guest.expect_end({{Gpr::RBX, 3}});
 }
@@ -505,7 +531,7 @@ CONFORMANCE_CASE(Exits, EntryFailsForHostState) {
     guest.boot();
     const uint64_t good = guest.field(VmcsField::HOST_TR_SELECTOR);
     guest.set_field(VmcsField::HOST_TR_SELECTOR, 0);
-    guest.expect(VmExit::FailEntry{8});
+    expect_refusal(guest, 8, "host.tr.null", VmcsField::HOST_TR_SELECTOR);
     guest.set_field(VmcsField::HOST_TR_SELECTOR, good);
     guest.expect_end({{Gpr::RBX, 3}});
 }

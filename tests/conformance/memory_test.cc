@@ -33,6 +33,7 @@ CONFORMANCE_CASE(Memory, SelfModifyingCode) {
 
 CONFORMANCE_CASE(Memory, SelfModifyingCodeThroughAnAlias) {
     guest.start("smc_aliased_mapping", Mode::Long, kSelfModifying);
+    guest.needs(guest.processor().quiet_cr3, "MOV to CR3 that does not exit");
     guest.expect_end({{Gpr::RBX, 5050}, {Gpr::RAX, 101}});
 }
 
@@ -54,6 +55,7 @@ CONFORMANCE_CASE(Memory, RemappedPageAfterMovToCr3) {
                 "SDM Vol. 3A \"Operations that Invalidate TLBs and Paging-Structure Caches\" (4.10.4.1): MOV "
                 "to CR3 does for "
                 "all pages that are not global.");
+    guest.needs(guest.processor().quiet_cr3, "MOV to CR3 that does not exit");
     guest.expect_end({{Gpr::RAX, 1}, {Gpr::RBX, 2}});
 }
 
@@ -96,6 +98,7 @@ CONFORMANCE_CASE(Memory, EptAccessedAndDirty) {
                 "SDM Vol. 3C \"Accessed and Dirty Flags for EPT\" (29.3.5): with EPTP bit 6 the flags are "
                 "set, and accesses "
                 "to guest paging-structure entries count as writes.");
+    guest.needs(guest.processor().ept_accessed_dirty, "accessed and dirty flags for EPT");
     guest.boot();
     guest.set_field(VmcsField::EPT_POINTER, guest.field(VmcsField::EPT_POINTER) | x86::Eptp::kAccessedDirty);
     guest.expect_end();
@@ -135,6 +138,7 @@ CONFORMANCE_CASE(Memory, Smep) {
                 "SDM Vol. 3A \"Determination of Access Rights\" (4.6.1): with CR4.SMEP supervisor fetches "
                 "from user pages "
                 "fault, with I/D and P set.");
+    guest.needs(guest.processor().smep, "SMEP");
     guest.expect_end({{Gpr::RSI, 0x11}, {Gpr::RDI, 0x30000}});
 }
 
@@ -143,6 +147,7 @@ CONFORMANCE_CASE(Memory, Smap) {
                 "SDM Vol. 3A \"Determination of Access Rights\" (4.6.1): with CR4.SMAP supervisor accesses "
                 "to user pages "
                 "fault unless RFLAGS.AC is set.");
+    guest.needs(guest.processor().smap, "SMAP");
     guest.write<uint32_t>(0x30000, 77);
     guest.expect_end({{Gpr::RSI, 1}, {Gpr::RDI, guest.symbol("load")}, {Gpr::RBX, 77}});
 }
@@ -281,6 +286,7 @@ CONFORMANCE_CASE(Memory, LargePages) {
     guest.start(
         "large_pages", Mode::Long,
         "SDM Vol. 3A \"4-Level Paging and 5-Level Paging\" (4.5): PS in a PDE maps 2 MiB, in a PDPTE 1 GiB.");
+    guest.needs(guest.processor().pages_1g, "1-GByte pages");
     guest.expect_end({{Gpr::RAX, 0x87654321}, {Gpr::RBX, 0x31337}});
 }
 

@@ -2,7 +2,7 @@
 #include "guest.inc"
 .code64
 start:
-    mov $0x200000024003, %rax
+    mov $0x8000000024003, %rax
     mov %rax, PAGE_TABLE + 0x24 * 8
 load:
     mov 0x24000, %eax

@@ -31,12 +31,27 @@ struct Registers {
     friend bool operator==(const Registers&, const Registers&) = default;
 };
 
+// What processors differ in, as far as cases depend on it.
+struct ProcessorFeatures {
+    bool unrestricted_guest = false;
+    bool quiet_cr3 = false;  // MOV to and from CR3 need not exit
+    bool ept_accessed_dirty = false;
+    bool explains_refusals = false;  // of VM entry: silicon does not
+    bool xsave = false;
+    bool smep = false;
+    bool smap = false;
+    bool pages_1g = false;
+    unsigned cr3_targets = 0;
+    unsigned preemption_timer_shift = 0;
+};
+
 // One vCPU in a VM with layout::kRamBytes of memory, all of it mapped RWX.
 class Backend {
   public:
     virtual ~Backend() = default;
 
     virtual std::string name() const = 0;
+    virtual ProcessorFeatures processor() const = 0;
     virtual vmm::GuestMemory& memory() = 0;
     // The EPT entry that maps the page, to be changed at will; rights that go away need flush().
     virtual uint64_t& ept_entry(Gpa page) = 0;

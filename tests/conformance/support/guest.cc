@@ -51,7 +51,8 @@ void Guest::start(const std::string& name, Mode mode, const char* rule, Ring rin
 void Guest::boot(const std::string& label, int line) {
     booted_ = true;
     const Result<void> done = backend_->boot(Gpa(symbol(label)), config_);
-    if (!done && needs_unrestricted_guest(done.error())) throw CannotRun{describe(done.error())};
+    if (!done && needs_unrestricted_guest(done.error()))
+        throw CannotRun{"the processor has no unrestricted guest: " + describe(done.error())};
     good(done, line);
 }
 

@@ -18,7 +18,7 @@ namespace vtless::conformance {
 // Thrown after a failure has been reported: the rest of the case would say nothing new.
 struct CaseFailed {};
 
-// Thrown when the processor has no unrestricted guest, and the case starts without paging.
+// Thrown when the processor does not have what the case is about or starts with.
 struct CannotRun {
     std::string why;
 };
@@ -47,6 +47,11 @@ class Guest {
     // To be changed before boot().
     vmx::SetupConfig& config() { return config_; }
     vmx::GuestEntryState& state() { return config_.entry_state; }
+    ProcessorFeatures processor() const { return backend_->processor(); }
+    // Skips the case on a processor that does not have it.
+    void needs(bool there, const std::string& what) const {
+        if (!there) throw CannotRun{name_ + ": the processor has no " + what};
+    }
     // At the label. The first run does it otherwise.
     void boot(const std::string& label = "start", int line = __builtin_LINE());
 

@@ -7,7 +7,7 @@
 
 namespace vtless::conformance {
 
-std::vector<Observed> run_variant(std::unique_ptr<Backend> backend, const char* file, void (*body)(Guest&)) {
+Outcome run_variant(std::unique_ptr<Backend> backend, const char* file, void (*body)(Guest&)) {
     Guest guest(std::move(backend), file);
     try {
         body(guest);
@@ -16,10 +16,10 @@ std::vector<Observed> run_variant(std::unique_ptr<Backend> backend, const char* 
     } catch (const CannotRun& refusal) {
         // Only on a processor that was asked for: the default one must run every case.
         if (std::getenv("VTLESS_TEST_CPU") == nullptr) ADD_FAILURE() << refusal.why;
-        return {};
+        return {{}, refusal.why};
     }
     EXPECT_FALSE(guest.record().empty()) << "the case ran nothing";
-    return guest.record();
+    return {guest.record(), ""};
 }
 
 void expect_same(const std::vector<Observed>& first, const std::vector<Observed>& other,

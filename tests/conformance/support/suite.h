@@ -18,8 +18,12 @@ using Backends = ::testing::Types<VmxOnSim>;
 template <class B>
 class Conformance : public ::testing::Test {};
 
-// What a case saw under one variant.
-std::vector<Observed> run_variant(std::unique_ptr<Backend> backend, const char* file, void (*body)(Guest&));
+// What a case saw under one variant, or why it cannot run on this processor.
+struct Outcome {
+    std::vector<Observed> observed;
+    std::string skipped;
+};
+Outcome run_variant(std::unique_ptr<Backend> backend, const char* file, void (*body)(Guest&));
 void expect_same(const std::vector<Observed>& first, const std::vector<Observed>& other,
                  const Variant& variant);
 
@@ -32,11 +36,11 @@ void run_case(const char* file, void (*body)(Guest&)) {
         SCOPED_TRACE(variant.name);
         auto backend = B::create(variant);
         ASSERT_EQ(type.substr(type.rfind(':') + 1), backend->name());
-        const auto observed = run_variant(std::move(backend), file, body);
+        const Outcome outcome = run_variant(std::move(backend), file, body);
         if (::testing::Test::HasFailure()) return;
-        if (observed.empty()) GTEST_SKIP() << "the processor has no unrestricted guest";
-        if (first.empty()) first = observed;
-        expect_same(first, observed, variant);
+        if (!outcome.skipped.empty()) GTEST_SKIP() << outcome.skipped;
+        if (first.empty()) first = outcome.observed;
+        expect_same(first, outcome.observed, variant);
     }
 }
 

@@ -38,6 +38,21 @@ class VmxOnSimBackend final : public Backend {
     }
 
     std::string name() const override { return VmxOnSim::kName; }
+    ProcessorFeatures processor() const override {
+        const sim::VmxCapabilities& can = processor_->capabilities();
+        ProcessorFeatures facts;
+        facts.unrestricted_guest = can.secondary.supports(x86::SecondaryControls::UNRESTRICTED_GUEST);
+        facts.quiet_cr3 = (can.primary.allowed0() & x86::PrimaryControls::CR3_LOAD_EXITING) == 0;
+        facts.ept_accessed_dirty = can.ept_vpid.has(x86::EptVpidCapability::kAccessedDirty);
+        facts.explains_refusals = true;
+        facts.xsave = (can.cr4_fixed1 & x86::cr4::OSXSAVE) != 0;
+        facts.smep = (can.cr4_fixed1 & x86::cr4::SMEP) != 0;
+        facts.smap = (can.cr4_fixed1 & x86::cr4::SMAP) != 0;
+        facts.pages_1g = (can.cpuid.extended_edx & x86::cpuid::extended_edx::PAGE1GB) != 0;
+        facts.cr3_targets = can.misc.cr3_targets();
+        facts.preemption_timer_shift = can.misc.preemption_timer_shift();
+        return facts;
+    }
     vmm::GuestMemory& memory() override { return memory_; }
 
     uint64_t& ept_entry(Gpa page) override {
