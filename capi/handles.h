@@ -11,6 +11,7 @@
 #include "capi/error.h"
 #include "capi/frames.h"
 #include "sim/mmu/host_memory.h"
+#include "sim/sanitizer/sanitizer.h"
 #include "sim/vmx/vmx_processor.h"
 
 namespace vtless::capi {
@@ -40,6 +41,7 @@ struct Machine {
     sim::HostMemory memory;
     Frames frames;
     sim::VmxCapabilities capabilities;
+    std::unique_ptr<sim::Sanitizer> sanitizer;  // or none
     std::vector<vtless_processor*> processors;
     std::vector<Mapping> mappings;
     std::vector<Range> watched;         // where code may change unnoted: before each VM entry it is looked at

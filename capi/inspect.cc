@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "capi/give_text.h"
 #include "capi/outcome.h"
 #include "capi/sized.h"
 #include "explain/explain.h"
@@ -38,15 +39,6 @@ class FieldReader {
 const char* exit_name(uint32_t reason) {
     const char* const name = x86::name(x86::ExitReasonField{reason}.basic());
     return name == nullptr ? "?" : name;
-}
-
-vtless_error give_text(std::string_view text, char* buffer, size_t capacity, size_t* length) {
-    if (length != nullptr) *length = text.size();
-    if (capacity == 0) return VTLESS_OK;
-    const size_t count = std::min(text.size(), capacity - 1);
-    std::memcpy(buffer, text.data(), count);
-    buffer[count] = '\0';
-    return VTLESS_OK;
 }
 
 // make(dump, capabilities): the text.

@@ -123,6 +123,7 @@ vtless_error vtless_add_processor(vtless_machine* machine, vtless_processor** pr
     Machine& body = *machine->body;
     sim::VmxProcessorConfig config;
     config.capabilities = body.capabilities;
+    config.sanitizer = body.sanitizer.get();
     auto created = sim::VmxProcessor::create(body.memory, config);
     if (!created) return refuse(VTLESS_NO_ENGINE, std::move(created).error());
     vtless_processor* const made = new_handle<vtless_processor>();

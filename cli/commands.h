@@ -13,6 +13,7 @@ inline constexpr int kEndedAsAsked = 0;
 inline constexpr int kDifferent = 1;  // vtless trace diff, vmcs diff; vmcs explain: some check is violated
 inline constexpr int kBadInput = 2;
 inline constexpr int kGuestFailed = 3;
+inline constexpr int kMisuse = 4;  // --sanitize has found some
 
 using Command = std::function<int()>;
 
@@ -22,6 +23,7 @@ Command add_trace_diff_command(CLI::App& trace);
 Command add_vmcs_explain_command(CLI::App& app);
 Command add_vmcs_checks_command(CLI::App& app);
 Command add_vmcs_diff_command(CLI::App& app);
+Command add_sanitize_rules_command(CLI::App& app);
 Command add_doctor_command(CLI::App& app);
 Command add_cpus_command(CLI::App& app);
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/sanitize.h"
 #include "vmm/cpu_profile.h"
 #include "vmm/loaders/image_file.h"
 #include "vmm/root_machine.h"
@@ -20,9 +21,10 @@ struct MachineOptions {
     std::string max_cycles;
     std::string debug_console = "-";
     std::string cpu = "default";
+    SanitizeOptions sanitize;
 };
 
-vmm::Result<vmm::RootMachineConfig> configure(const MachineOptions& options) {
+vmm::Result<vmm::RootMachineConfig> configure(MachineOptions& options) {
     vmm::RootMachineConfig config;
     config.image = options.image;
     config.debug_console = options.debug_console;
@@ -37,10 +39,17 @@ vmm::Result<vmm::RootMachineConfig> configure(const MachineOptions& options) {
     auto cpu = vmm::load_cpu_profile(options.cpu);
     if (!cpu) return vmm::fail("--cpu: {}", cpu.error().message);
     config.processor.capabilities = cpu->advertised;
+    if (auto done = options.sanitize.attach(config.processor); !done) return Unexpected(done.error());
     return config;
 }
 
-int run(const MachineOptions& options) {
+int status_of(const vmm::RootMachineResult& result) {
+    if (result.failed) return kGuestFailed;
+    const bool debug_exit = result.request && result.request->kind == vmm::PowerRequest::Kind::DebugExit;
+    return debug_exit ? (result.request->value << 1 | 1) & 0xff : kEndedAsAsked;
+}
+
+int run(MachineOptions& options) {
     const auto config = configure(options);
     const auto result = config ? vmm::run_root_machine(*config) : Unexpected(config.error());
     if (!result) {
@@ -49,9 +58,7 @@ int run(const MachineOptions& options) {
     }
     fmt::print(stderr, "vtless: {}; {} VM entries, {} cycles\n{}", result->text, result->entries,
                result->cycles, result->state);
-    if (result->failed) return kGuestFailed;
-    const bool debug_exit = result->request && result->request->kind == vmm::PowerRequest::Kind::DebugExit;
-    return debug_exit ? (result->request->value << 1 | 1) & 0xff : kEndedAsAsked;
+    return options.sanitize.finish(status_of(*result));
 }
 
 constexpr const char* kFooter = R"(
@@ -83,6 +90,7 @@ Command add_machine_command(CLI::App& app) {
     app.add_option("--debugcon", options->debug_console, "Where ports 0xe9 and 0x402 go")
         ->type_name("FILE|-")
         ->capture_default_str();
+    options->sanitize.add_to(app);
     app.footer(kFooter);
     return [options] { return run(*options); };
 }

@@ -25,6 +25,8 @@ Examples:
       record every exit; find the first one in which two runs differ
   vtless vmcs explain dmesg.txt
       name every check of VM entry that the VMCS in a KVM log violates
+  vtless run --kernel vmlinuz --sanitize
+      report what the hypervisor does that silicon would tolerate, or punish later
   vtless doctor
       say what this machine's backends can do; with --cpu, what the engine removes from a processor
 
@@ -34,6 +36,7 @@ Exit status:
   1         vtless trace diff and vmcs diff: the two differ; vmcs explain: a check is violated
   2         the command line or an input file is not usable; the message says why
   3         the guest failed: triple fault, VM-entry failure, dead lock; the state follows
+  4         --sanitize: misuse was found
 )";
 
 std::string names_of(const std::vector<const CLI::App*>& subcommands) {
@@ -96,6 +99,10 @@ int run(int argc, char** argv) {
     commands[checks] = vtless::cli::add_vmcs_checks_command(*checks);
     auto* vmcs_diff = vmcs->add_subcommand("diff", "Show the fields in which two dumps differ");
     commands[vmcs_diff] = vtless::cli::add_vmcs_diff_command(*vmcs_diff);
+    auto* sanitize = app.add_subcommand("sanitize", "What --sanitize looks for");
+    sanitize->require_subcommand(1);
+    auto* rules = sanitize->add_subcommand("rules", "List every rule");
+    commands[rules] = vtless::cli::add_sanitize_rules_command(*rules);
     auto* doctor = app.add_subcommand("doctor", "Report the engine, KVM, and what each backend can do");
     commands[doctor] = vtless::cli::add_doctor_command(*doctor);
     auto* cpus = app.add_subcommand("cpus", "List the processors that --cpu knows");

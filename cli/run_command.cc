@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/sanitize.h"
 #include "vmm/cpu_profile.h"
 #include "vmm/guest_run.h"
 #include "vmm/loaders/image_file.h"
@@ -35,6 +36,7 @@ struct RunOptions {
     std::string dump_vmcs;
     std::string cpu = "default";
     std::string flush_seed;
+    SanitizeOptions sanitize;
 };
 
 int complain(const std::string& message) {
@@ -78,7 +80,7 @@ vmm::Result<void> choose_guest(const RunOptions& options, vmm::GuestRunConfig& c
     return {};
 }
 
-vmm::Result<vmm::GuestRunConfig> configure(const RunOptions& options) {
+vmm::Result<vmm::GuestRunConfig> configure(RunOptions& options) {
     vmm::GuestRunConfig config;
     if (auto done = choose_guest(options, config); !done) return Unexpected(done.error());
     const auto memory = vmm::parse_size(options.memory);
@@ -96,6 +98,7 @@ vmm::Result<vmm::GuestRunConfig> configure(const RunOptions& options) {
     uint64_t& seed = config.processor.engine.flush_seed;
     if (auto done = take_number("--flush-seed", options.flush_seed, seed); !done)
         return Unexpected(done.error());
+    if (auto done = options.sanitize.attach(config.processor); !done) return Unexpected(done.error());
     config.until = options.until;
     config.debug_console = options.debug_console;
     config.serial = options.serial;
@@ -113,30 +116,35 @@ int status_of(const vmm::GuestRunResult& result, const RunOptions& options) {
     return text_missing ? kGuestFailed : kEndedAsAsked;
 }
 
-void report(const vmm::GuestRunResult& result, const RunOptions& options, int status) {
+std::string describe_end(const vmm::GuestRunResult& result, const RunOptions& options) {
     std::string text = vmm::describe(result.outcome);
     if (!options.until.empty() && result.outcome.kind != vmm::Outcome::Kind::TextSeen) {
         text += fmt::format("; it never printed \"{}\"", options.until);
     }
-    if (options.stats == "text") fmt::print("\n{}", vmm::text_report(result.statistics, {text, status}));
+    return text;
+}
+
+void report(const vmm::GuestRunResult& result, const RunOptions& options, int status) {
+    const vmm::RunEnd end{describe_end(result, options), status, options.sanitize.sanitizer.get()};
+    if (options.stats == "text") fmt::print("\n{}", vmm::text_report(result.statistics, end));
     if (options.stats == "json") {
         // The guest's last line may be open.
         const bool shared = options.debug_console == "-" || options.serial == "-";
-        fmt::print("{}{}", shared ? "\n" : "", vmm::json_report(result.statistics, {text, status}));
+        fmt::print("{}{}", shared ? "\n" : "", vmm::json_report(result.statistics, end));
     }
     if (options.stats.empty() || status == kGuestFailed) {
-        fmt::print(stderr, "vtless: {}; {} exits, {} cycles\n", text, result.statistics.total_exits(),
+        fmt::print(stderr, "vtless: {}; {} exits, {} cycles\n", end.text, result.statistics.total_exits(),
                    result.statistics.cycles);
     }
     if (result.outcome.guest_failed()) fmt::print(stderr, "{}", result.state);
 }
 
-int run(const RunOptions& options) {
+int run(RunOptions& options) {
     const auto config = configure(options);
     if (!config) return complain(config.error().message);
     const auto result = vmm::run_guest(*config);
     if (!result) return complain(result.error().message);
-    const int status = status_of(*result, options);
+    const int status = options.sanitize.finish(status_of(*result, options));
     report(*result, options, status);
     return status;
 }
@@ -188,6 +196,7 @@ Command add_run_command(CLI::App& app) {
     app.add_option("--flush-seed", options->flush_seed,
                    "For tests: flush the engine's own TLB at pseudo-random moments; no digest may change")
         ->type_name("N");
+    options->sanitize.add_to(app);
     app.footer(kFooter);
     return [options] { return run(*options); };
 }

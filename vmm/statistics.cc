@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "vmm/clock.h"
+#include "vmm/sanitizer_report.h"
 
 namespace vtless::vmm {
 
@@ -83,6 +84,7 @@ std::string json_report(const RunStatistics& statistics, const RunEnd& end) {
     for (const auto& [msr, count] : statistics.refused_msrs) {
         json["refused_msrs"][fmt::format("{:#x}", msr)] = count;
     }
+    if (end.sanitizer != nullptr) json["sanitizer"] = json_findings(*end.sanitizer);
     return json.dump() + "\n";
 }
 

@@ -9,6 +9,10 @@
 
 #include "vcpu/exit.h"
 
+namespace vtless::sim {
+class Sanitizer;
+}
+
 namespace vtless::vmm {
 
 struct ExitStatistics {
@@ -37,6 +41,7 @@ struct RunStatistics {
 struct RunEnd {
     std::string text;
     int status = 0;
+    const sim::Sanitizer* sanitizer = nullptr;  // whose findings the JSON has
 };
 
 // A table for people, lines ended by newlines.

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define VTLESS_ABI_MAJOR 1u
-#define VTLESS_ABI_MINOR 0u
+#define VTLESS_ABI_MINOR 1u
 
 /* Of the library that is loaded: major << 16 | minor. */
 VTLESS_API uint32_t vtless_abi_version(void);
@@ -295,6 +295,21 @@ VTLESS_API vtless_error vtless_counters(vtless_processor* processor, uint64_t* c
                                         uint64_t* instructions);
 /* Whether the last guest ended in HLT, with nothing left that could wake it; the exit is INIT_SIGNAL then. */
 VTLESS_API vtless_error vtless_stalled(vtless_processor* processor, uint32_t* stalled);
+
+/* ------------------------------------------------------------------------------------------ the sanitizer */
+
+/* Since 1.1. Watches every processor that is added from now on for misuse that silicon tolerates, or punishes
+ * later, forgotten invalidations included: what is cached stays cached until the architecture makes it go.
+ * `vtless sanitize rules` lists what is looked for. VTLESS_BAD_VALUE: there is a processor already. */
+VTLESS_API vtless_error vtless_sanitize(vtless_machine* machine);
+/* Since 1.1. Distinct findings so far. VTLESS_NOTHING: there is no sanitizer. */
+VTLESS_API vtless_error vtless_finding_count(vtless_machine* machine, uint64_t* count);
+/* Since 1.1. All of them as JSON, as vtless_dump_vmcs gives its text. VTLESS_NOTHING: as above. */
+VTLESS_API vtless_error vtless_findings(vtless_machine* machine, char* buffer, size_t capacity,
+                                        size_t* length);
+/* Since 1.1. You keep this event for the guest of the VMCS at this address until you can inject it: a VM
+ * entry that leaves it waiting without need is a finding. event: as VM-entry interruption information. */
+VTLESS_API vtless_error vtless_note_event(vtless_processor* processor, uint64_t vmcs, uint32_t event);
 
 #ifdef __cplusplus
 } /* extern "C" */

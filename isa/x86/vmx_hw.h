@@ -9,6 +9,7 @@
 #include "isa/addr.h"
 #include "isa/entry_explanation.h"
 #include "isa/x86/cpuid.h"
+#include "isa/x86/event_info.h"
 #include "isa/x86/msr.h"
 #include "isa/x86/registers.h"
 #include "isa/x86/segment.h"
@@ -111,6 +112,18 @@ const EntryExplanation* entry_explanation([[maybe_unused]] const Hw& hw) {
     } else {
         return nullptr;
     }
+}
+
+// And: to be told of an event that the backend keeps for the guest of the VMCS until it can be injected. Not
+// of one that a VM exit has cut short.
+template <class Hw>
+concept NotesQueuedEvents = requires(Hw hw, Hpa vmcs, EventInfo event) {
+    {hw.note_queued_event(vmcs, event)};
+};
+
+template <class Hw>
+void note_queued_event([[maybe_unused]] Hw& hw, [[maybe_unused]] Hpa vmcs, [[maybe_unused]] EventInfo event) {
+    if constexpr (NotesQueuedEvents<Hw>) hw.note_queued_event(vmcs, event);
 }
 
 }  // namespace vtless::x86

@@ -43,6 +43,13 @@ Mmu::Mmu(HostMemory& memory, const MmuConfig& config)
     set_paging({});
 }
 
+Mmu::~Mmu() = default;
+
+void Mmu::make_strict(StrictTlb::Listener listener, void* context) {
+    flush_all();
+    strict_ = std::make_unique<StrictTlb>(*this, listener, context);
+}
+
 void Mmu::set_paging(const PagingState& paging) {
     if (!translates_alike(paging_, paging)) ++generation_;
     paging_ = paging;
@@ -62,7 +69,9 @@ void Mmu::set_ept(std::optional<uint64_t> eptp, bool mode_based_execute) {
     eptp_ = eptp;
     ept_features_.mode_based_execute = mode_based_execute;
     nested_walk_ = NestedWalk(*memory_, x86::Eptp{eptp.value_or(0)}, ept_features_);
-    flush_all();
+    if (strict_ == nullptr) return flush_all();
+    strict_->select_ept(eptp, mode_based_execute);
+    ++generation_;
 }
 
 // False when the address is not canonical.
@@ -77,14 +86,6 @@ MmuFault Mmu::non_canonical(Gva gva) {
     fault.kind = MmuFault::Kind::NonCanonical;
     fault.gva = gva;
     return fault;
-}
-
-// Whether the cached answer permits the access without a walk.
-inline bool Mmu::suffices(const TlbEntry& entry, Access access) const {
-    static constexpr uint64_t kNeeded[] = {TlbEntry::kEptRead,
-                                           TlbEntry::kEptWrite | TlbEntry::kDirty | TlbEntry::kEptDirty,
-                                           TlbEntry::kEptExecute};
-    return entry.has(kNeeded[static_cast<size_t>(access.type)]) && protection_.allows(entry, access);
 }
 
 void Mmu::answer(const TlbEntry& entry, Gva gva, Access access, Translation& out) const {
@@ -146,6 +147,8 @@ inline void Mmu::forget_table(const MmuFault& fault) {
 
 // A fault drops what was cached for the address: SDM Vol. 3A 4.10.4.1, Vol. 3C 29.4.3.1.
 bool Mmu::walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault) {
+    if (strict_ != nullptr) [[unlikely]]
+        return strict_->translate(gva, access, out, fault);
     TlbEntry entry;
     fault = {};
     walk(gva, access, entry, fault);
@@ -274,20 +277,29 @@ bool Mmu::pdptes_valid(const std::array<uint64_t, 4>& pdptes) const {
 }
 
 void Mmu::flush_all() {
+    if (strict_ != nullptr) strict_->flush_all();
     tlb_.flush_all();
     ++generation_;
 }
 
 void Mmu::flush_non_global() {
+    if (strict_ != nullptr) strict_->flush_non_global();
     tlb_.flush_non_global();
     ++generation_;
 }
 
 void Mmu::flush_page(Gva gva) {
-    if (canonicalize(gva)) tlb_.flush_page(gva.frame_number());
+    if (canonicalize(gva)) {
+        if (strict_ != nullptr) strict_->flush_page(gva);
+        tlb_.flush_page(gva.frame_number());
+    }
     ++generation_;
 }
 
-void Mmu::flush_guest_physical() { flush_all(); }
+void Mmu::flush_guest_physical() {
+    if (strict_ != nullptr) strict_->flush_ept(eptp_);
+    tlb_.flush_all();
+    ++generation_;
+}
 
 }  // namespace vtless::sim

@@ -6,12 +6,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
 #include "sim/mmu/access.h"
 #include "sim/mmu/host_memory.h"
 #include "sim/mmu/page_modification_log.h"
+#include "sim/mmu/strict_tlb.h"
 #include "sim/mmu/table_cache.h"
 #include "sim/mmu/tlb.h"
 #include "sim/mmu/walker.h"
@@ -41,6 +43,7 @@ class Mmu {
     explicit Mmu(HostMemory& memory, const MmuConfig& config = {});
     Mmu(const Mmu&) = delete;
     Mmu& operator=(const Mmu&) = delete;
+    ~Mmu();
 
     HostMemory& memory() const { return *memory_; }
     const MmuConfig& config() const { return config_; }
@@ -70,6 +73,14 @@ class Mmu {
     MmuFault write(Gva gva, std::span<const std::byte> bytes, Access access);
     // Instruction bytes. On a fault of the second page, `fetched` bytes of the first are there.
     MmuFault fetch(Gva gva, std::span<std::byte> bytes, Access access, size_t& fetched);
+
+    // From now on cached translations go only when the architecture says so, also when another EPTP or VPID
+    // is used. The listener is told of each use of one that the tables do not give any more.
+    void make_strict(StrictTlb::Listener listener, void* context);
+    // nullptr unless strict.
+    StrictTlb* strict() const { return strict_.get(); }
+    // Software may have changed any table: the engine asks for each page again.
+    void tables_may_have_changed() { ++generation_; }
 
     // Tells it of each explicit access by read and write. Null: nobody.
     void set_watch(DataWatch* watch) { watch_ = watch; }
@@ -107,6 +118,8 @@ class Mmu {
     const NestedWalk& nested_walk() const { return nested_walk_; }
 
   private:
+    friend class StrictTlb;
+
     // A run of bytes on at most two pages.
     struct Span {
         size_t first_bytes = 0;
@@ -137,10 +150,19 @@ class Mmu {
     std::optional<uint64_t> eptp_;
     PageModificationLog log_;
     NestedWalk nested_walk_;
-    Tlb tlb_;
+    Tlb tlb_;  // empty while strict
     TableCache tables_;
+    std::unique_ptr<StrictTlb> strict_;
     uint64_t generation_ = 1;
     Counters counters_;
 };
+
+// Whether the cached answer permits the access without a walk.
+inline bool Mmu::suffices(const TlbEntry& entry, Access access) const {
+    static constexpr uint64_t kNeeded[] = {TlbEntry::kEptRead,
+                                           TlbEntry::kEptWrite | TlbEntry::kDirty | TlbEntry::kEptDirty,
+                                           TlbEntry::kEptExecute};
+    return entry.has(kNeeded[static_cast<size_t>(access.type)]) && protection_.allows(entry, access);
+}
 
 }  // namespace vtless::sim

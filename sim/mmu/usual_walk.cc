@@ -27,8 +27,8 @@ uint64_t rights_of(uint64_t common, uint64_t any, uint64_t leaf, bool global_pag
 }  // namespace
 
 bool UsualWalk::applies(const Mmu& mmu) {
-    return mmu.paging_mode() == kMode && mmu.ept() && x86::Eptp{*mmu.ept()}.walk_length() == 4 &&
-           !mmu.ept_features().mode_based_execute;
+    return mmu.paging_mode() == kMode && mmu.strict() == nullptr && mmu.ept() &&
+           x86::Eptp{*mmu.ept()}.walk_length() == 4 && !mmu.ept_features().mode_based_execute;
 }
 
 UsualWalk::UsualWalk(const Mmu& mmu, TableCache& tables, MmuFault& fault)

@@ -59,6 +59,7 @@ Walker::Walker(const Mmu& mmu, Update update)
     : mmu_(mmu),
       memory_(mmu.memory()),
       update_(update == Update::Yes),
+      strict_(update_ ? mmu.strict() : nullptr),
       nested_(mmu.nested_walk()),
       ept_enabled_(mmu.ept().has_value()) {}
 
@@ -68,6 +69,15 @@ bool Walker::nested(Gpa gpa, uint64_t want, NestedPage& out) {
         out.page_shift = kNoEptShift;
         return true;
     }
+    if (strict_ == nullptr) return walk_ept(gpa, want, out);
+    if (strict_->find_physical(gpa, want, linear_ ? std::optional(fault_.gva) : std::nullopt, out))
+        return true;
+    if (!walk_ept(gpa, want, out)) return false;
+    strict_->insert_physical(gpa, out);
+    return true;
+}
+
+bool Walker::walk_ept(Gpa gpa, uint64_t want, NestedPage& out) {
     out = nested_.usual(gpa, want);
     if (out) {
         references_ += out.references;
@@ -172,6 +182,7 @@ MmuFault Walker::linear(Gva gva, Access access, TlbEntry& entry) {
     top_level_ = root.mode == x86::PagingMode::PAE ? 2 : x86::levels(root.mode);
     guest_entry_bytes_ = x86::entry_bytes(root.mode);
     fault_.gva = gva;
+    linear_ = true;
 
     auto read_entry = [this](unsigned level, Gpa gpa, uint64_t& value) {
         return read_guest_entry(level, gpa, value);

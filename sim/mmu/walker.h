@@ -14,6 +14,7 @@
 namespace vtless::sim {
 
 class Mmu;
+class StrictTlb;
 
 // Whether the guest's paging lets the access through. Rights are TlbEntry's.
 struct GuestProtection {
@@ -67,6 +68,7 @@ class Walker {
     };
 
     bool nested(Gpa gpa, uint64_t want, NestedPage& out);
+    bool walk_ept(Gpa gpa, uint64_t want, NestedPage& out);
     bool set_ept_flags(Gpa gpa, unsigned leaf_level, bool write);
     bool read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry);
     bool set_guest_flags(unsigned leaf_level, bool write);
@@ -75,6 +77,8 @@ class Walker {
     const Mmu& mmu_;
     const HostMemory& memory_;
     const bool update_;
+    StrictTlb* const strict_;  // which caches what EPT says; or nullptr
+    bool linear_ = false;      // the walk is of a linear address
     const NestedWalk& nested_;
     bool ept_enabled_;
     unsigned top_level_ = 0;  // of the guest's walk in memory

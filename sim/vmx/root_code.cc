@@ -125,6 +125,7 @@ void RootCode::load_root() {
     cpu.set_idtr(root.idtr);
     engine().set_shadow(Shadow::None);
     processor_.guest_.set_resume_flag(false);
+    if (StrictTlb* strict = processor_.mmu_->strict()) strict->select_vpid(0, Hpa());
     processor_.mmu_->set_ept(memory_map_);
     processor_.mmu_->set_modification_log({});
     processor_.mmu_->set_paging(paging_state(cpu, *processor_.mmu_));

@@ -32,29 +32,47 @@ bool is_pae(const PagingState& paging) {
 }  // namespace
 
 VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
-    Vmcs* vmcs = operation_.current();
+    Vmcs* vmcs = operation_.unobserved();
     const bool again = vmcs != nullptr && host_from_ == vmcs && !launch && refusal_ == nullptr;
-    if (!again) [[unlikely]] {
-        if (const VmxStatus status = begin_entry(launch); !status.ok()) return status;
+    if (!again) [[unlikely]]
+        return enter_first(gprs, launch);
+    return enter_guest(*vmcs, gprs, launch);
+}
+
+// Not the guest that was left last, or somebody looks on.
+VmxStatus VmxProcessor::enter_first(Gprs& gprs, bool launch) {
+    const Vmcs* vmcs = operation_.current();
+    const bool observed = observer_ != nullptr && vmcs != nullptr && !vmcs->is_shadow() &&
+                          operation_.check_in_operation().ok() && vmx_abort_ == 0;
+    if (observed) {
+        observer_->before_entry(view(), launch);
+        mmu_->tables_may_have_changed();
     }
-    const CheckGroups groups = groups_to_check(*vmcs);
+    VmxStatus status = begin_entry(launch);
+    if (status.ok()) status = enter_guest(*operation_.current(), gprs, launch);
+    if (observed) observer_->after_entry(view(), status);
+    return status;
+}
+
+VmxStatus VmxProcessor::enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch) {
+    const CheckGroups groups = groups_to_check(vmcs);
     if (groups != 0) {
-        if (const auto failed = run_checks(*vmcs, groups)) return *failed;
+        if (const auto failed = run_checks(vmcs, groups)) return *failed;
     }
     engine_->add_cycles(TransitionCosts::kVmEntry);
-    if (!load_guest(*vmcs, groups)) {
-        refuse(*vmcs, {"load.pdptes", F::GUEST_CR3, vmcs->get(F::GUEST_CR3), kQualificationPdpte});
-        return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, kQualificationPdpte);
+    if (!load_guest(vmcs, groups)) {
+        refuse(vmcs, {"load.pdptes", F::GUEST_CR3, vmcs.get(F::GUEST_CR3), kQualificationPdpte});
+        return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, kQualificationPdpte);
     }
-    if (const auto failed = load_entry_msrs(*vmcs)) {
-        const uint64_t area = vmcs->get(F::VM_ENTRY_MSR_LOAD_ADDRESS);
-        refuse(*vmcs, {failed->check, F::VM_ENTRY_MSR_LOAD_ADDRESS, area, failed->entry}, failed);
-        vmcs->dirty = kAllLive;  // an entry before may have loaded a register that has a field
-        return fail_entry(*vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, failed->entry);
+    if (const auto failed = load_entry_msrs(vmcs)) {
+        const uint64_t area = vmcs.get(F::VM_ENTRY_MSR_LOAD_ADDRESS);
+        refuse(vmcs, {failed->check, F::VM_ENTRY_MSR_LOAD_ADDRESS, area, failed->entry}, failed);
+        vmcs.dirty = kAllLive;  // an entry before may have loaded a register that has a field
+        return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, failed->entry);
     }
-    if (launch) vmcs->set_launched(true);
+    if (launch) vmcs.set_launched(true);
     gprs_.enter(gprs);
-    leave(*vmcs, non_root_.run(*vmcs));
+    leave(vmcs, non_root_.run(vmcs));
     return vmx_abort_ == 0 ? VmxStatus::succeed() : VmxStatus::fault(x86::Vector::DF);
 }
 
@@ -206,7 +224,11 @@ bool VmxProcessor::load_paging(const Vmcs& vmcs, LiveMask loaded) {
     // time.
     if (paging == mmu_->paging()) return true;
     mmu_->set_paging(paging);
-    mmu_->flush_all();
+    if (mmu_->strict() != nullptr) {
+        mmu_->strict()->paging_replaced();
+    } else {
+        mmu_->flush_all();
+    }
     return true;
 }
 
@@ -222,7 +244,9 @@ void VmxProcessor::load_translation(Vmcs& vmcs) {
              : PageModificationLog());
     const bool tagged = secondary.has(x86::SecondaryControls::ENABLE_VPID);
     const auto vpid = tagged ? vmcs.get16(F::VPID) : uint16_t{0};
-    if (!tagged || vpid != last_vpid_) mmu_->flush_all();
+    const bool strict = mmu_->strict() != nullptr;
+    if (strict) mmu_->strict()->select_vpid(vpid, vmcs.address());
+    if (!tagged || (vpid != last_vpid_ && !strict)) mmu_->flush_all();
     last_vpid_ = vpid;
 }
 

@@ -27,6 +27,10 @@ class Vmcs {
     bool outlived_vmx_operation() const { return outlived_vmx_operation_; }
     void outlive_vmx_operation() { outlived_vmx_operation_ = launched_; }
 
+    // Its data came from a region that VMCLEAR had written; else nothing in it means anything yet.
+    bool restored() const { return restored_; }
+    void set_restored() { restored_ = true; }
+
     // The stored value; of a live field only if it is not stale. No access rules: those are VmxOperation's.
     uint64_t get(x86::VmcsField field) const { return data_[vmcs_slot(field)]; }
     uint32_t get32(x86::VmcsField field) const { return static_cast<uint32_t>(get(field)); }
@@ -81,6 +85,7 @@ class Vmcs {
     bool shadow_ = false;
     bool launched_ = false;
     bool outlived_vmx_operation_ = false;
+    bool restored_ = false;
     CheckGroups unchecked_ = kAllCheckGroups;
     x86::SecondaryControls checked_with_{};
 };

@@ -39,6 +39,7 @@ Vmcs& VmcsStore::activate(Hpa region) {
     VTLESS_CHECK(bytes != nullptr);
     VTLESS_CHECK(kDataOffset + kSupportedFieldCount * 8 <= HostMemory::kFrameSize);
     if (digest(bytes + kDataOffset) != load(bytes + kDigestOffset)) return *entry;
+    entry->set_restored();
     for (size_t i = 0; i < kSupportedFieldCount; ++i) {
         entry->set(kSupportedFields[i], load(bytes + kDataOffset + i * 8));
     }

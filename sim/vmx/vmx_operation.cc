@@ -70,7 +70,7 @@ VmxStatus VmxOperation::vmxon(Hpa region) {
         return VmxStatus::fail_invalid();
     on_ = true;
     vmxon_region_ = region;
-    current_ = nullptr;
+    set_current(nullptr);
     return VmxStatus::succeed();
 }
 
@@ -79,7 +79,7 @@ VmxStatus VmxOperation::vmxoff() {
     if (current_ != nullptr) save(*current_);
     store_.outlive_vmx_operation();
     on_ = false;
-    current_ = nullptr;
+    set_current(nullptr);
     return VmxStatus::succeed();
 }
 
@@ -89,7 +89,7 @@ VmxStatus VmxOperation::vmclear(Hpa region) {
     if (region == vmxon_region_) return fail(VmInstructionError::VMCLEAR_VMXON_POINTER);
     if (Vmcs* vmcs = store_.find(region)) {
         save(*vmcs);
-        if (vmcs == current_) current_ = nullptr;
+        if (vmcs == current_) set_current(nullptr);
     }
     store_.clear(region);
     return VmxStatus::succeed();
@@ -100,7 +100,7 @@ VmxStatus VmxOperation::vmptrld(Hpa region) {
     if (!valid_region(region)) return fail(VmInstructionError::VMPTRLD_INVALID_PHYSICAL_ADDRESS);
     if (region == vmxon_region_) return fail(VmInstructionError::VMPTRLD_VMXON_POINTER);
     if (!has_ordinary_or_shadow_header(region)) return fail(VmInstructionError::VMPTRLD_INCORRECT_REVISION);
-    current_ = &activate(region);
+    set_current(&activate(region));
     return VmxStatus::succeed();
 }
 

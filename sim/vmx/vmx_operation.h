@@ -36,6 +36,12 @@ class VmxOperation {
 
     bool on() const { return on_; }
     Vmcs* current() const { return current_; }
+    // The same, but nullptr while somebody observes: for what has a short cut where nobody does.
+    Vmcs* unobserved() const { return unobserved_; }
+    void set_observed() {
+        observed_ = true;
+        unobserved_ = nullptr;
+    }
 
     x86::VmxStatus vmxon(Hpa region);
     // The part of it that does not depend on the operand.
@@ -63,13 +69,18 @@ class VmxOperation {
         store_.set_abort_indicator(vmcs.address(), value);
     }
 
-  private:
     bool valid_region(Hpa region) const;
+
+  private:
     Vmcs& activate(Hpa region);
     static x86::VmxStatus fail_in(Vmcs& vmcs, x86::VmInstructionError error);
     bool has_ordinary_or_shadow_header(Hpa region) const;
     static x86::VmxStatus check_readable(Vmcs& vmcs, x86::VmcsField field);
     x86::VmxStatus check_writable(Vmcs& vmcs, x86::VmcsField field) const;
+    void set_current(Vmcs* vmcs) {
+        current_ = vmcs;
+        unobserved_ = observed_ ? nullptr : vmcs;
+    }
     void save(Vmcs& vmcs) const {
         if (save_ != nullptr) save_(save_context_, vmcs);
     }
@@ -81,6 +92,8 @@ class VmxOperation {
     SaveLiveState save_ = nullptr;
     void* save_context_ = nullptr;
     Vmcs* current_ = nullptr;
+    Vmcs* unobserved_ = nullptr;
+    bool observed_ = false;
     Hpa vmxon_region_;
     uint64_t feature_control_ = 0;
     bool on_ = false;

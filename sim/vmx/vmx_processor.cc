@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sim/vmx/vmx_processor.h"
 
+#include "sim/sanitizer/sanitizer.h"
 #include "sim/vmx/cpuid.h"
 
 namespace vtless::sim {
@@ -36,8 +37,10 @@ Expected<std::unique_ptr<VmxProcessor>, std::string> VmxProcessor::create(HostMe
     auto mmu = std::make_unique<Mmu>(memory, mmu_config(config.capabilities));
     auto engine = Engine::create(memory, *mmu, config.engine);
     if (!engine) return Unexpected(std::move(engine).error());
-    return std::unique_ptr<VmxProcessor>(
+    std::unique_ptr<VmxProcessor> processor(
         new VmxProcessor(config.capabilities, std::move(mmu), std::move(engine).value()));
+    if (config.sanitizer != nullptr) processor->observe(config.sanitizer->watch_processor());
+    return processor;
 }
 
 VmxProcessor::VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<Mmu> mmu,
@@ -58,10 +61,22 @@ VmxProcessor::VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<
         [](void* guest, Vmcs& vmcs) { static_cast<GuestState*>(guest)->release(vmcs); }, &guest_);
 }
 
+void VmxProcessor::observe(std::unique_ptr<VmxObserver> observer) {
+    observer_ = std::move(observer);
+    operation_.set_observed();
+    mmu_->make_strict(
+        [](void* self, const StaleUse& use) {
+            const auto& processor = *static_cast<const VmxProcessor*>(self);
+            processor.observer_->stale_translation(processor.view(), use);
+        },
+        this);
+}
+
 // ------------------------------------------------------------------------------------------ VMREAD, VMWRITE
 
 VmxStatus VmxProcessor::vmread_unusual(VmcsField field, uint64_t& value) {
     if (const VmxStatus status = operation_.check_vmread(field); !status.ok()) return status;
+    if (observer_ != nullptr) observer_->vmread(view(), field);
     const uint64_t whole = guest_.read(*operation_.current(), x86::full(field));
     value = x86::access_high(field) ? whole >> 32 : whole;
     return VmxStatus::succeed();
@@ -69,11 +84,12 @@ VmxStatus VmxProcessor::vmread_unusual(VmcsField field, uint64_t& value) {
 
 VmxStatus VmxProcessor::vmwrite_other(VmcsField field, uint64_t value) {
     const VmcsFieldInfo& info = vmcs_field_info(field);
-    Vmcs* vmcs = operation_.current();
+    Vmcs* vmcs = operation_.unobserved();
     const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
     if (vmcs == nullptr || unusual != 0 || !info.supported || info.read_only) {
         if (const VmxStatus status = operation_.check_vmwrite(field); !status.ok()) return status;
         vmcs = operation_.current();
+        if (observer_ != nullptr) observer_->before_vmwrite(view(), field, value);
     }
     if (x86::access_high(field)) {
         const uint64_t low = guest_.read(*vmcs, x86::full(field)) & 0xffffffff;
@@ -106,9 +122,11 @@ VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor
         case x86::InveptType::SINGLE_CONTEXT:
             if (!is_valid_eptp(eptp, capabilities_))
                 return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
+            if (mmu_->strict() != nullptr) return flush_strictly(eptp.raw);
             if (mmu_->ept() == eptp.raw) mmu_->flush_guest_physical();
             return VmxStatus::succeed();
         case x86::InveptType::ALL_CONTEXT:
+            if (mmu_->strict() != nullptr) return flush_strictly(std::nullopt);
             mmu_->flush_guest_physical();
             return VmxStatus::succeed();
     }
@@ -124,6 +142,7 @@ VmxStatus VmxProcessor::invvpid(x86::InvvpidType type, const x86::InvvpidDescrip
                          (type == x86::InvvpidType::INDIVIDUAL_ADDRESS &&
                           !is_canonical(descriptor.address.value(), capabilities_.linear_bits));
     if (invalid) return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
+    if (mmu_->strict() != nullptr) return flush_strictly(type, descriptor);
     // The Mmu holds translations of the VPID that ran last only.
     if (type != x86::InvvpidType::ALL_CONTEXT && descriptor.vpid != last_vpid_) return VmxStatus::succeed();
     switch (type) {
@@ -136,6 +155,32 @@ VmxStatus VmxProcessor::invvpid(x86::InvvpidType type, const x86::InvvpidDescrip
             break;
         case x86::InvvpidType::SINGLE_CONTEXT_RETAINING_GLOBALS:
             mmu_->flush_non_global();
+            break;
+    }
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxProcessor::flush_strictly(std::optional<uint64_t> eptp) {
+    mmu_->strict()->flush_ept(eptp);
+    mmu_->tables_may_have_changed();
+    return VmxStatus::succeed();
+}
+
+VmxStatus VmxProcessor::flush_strictly(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor) {
+    StrictTlb& strict = *mmu_->strict();
+    mmu_->tables_may_have_changed();
+    switch (type) {
+        case x86::InvvpidType::INDIVIDUAL_ADDRESS:
+            strict.flush_vpid_page(descriptor.vpid, descriptor.address);
+            break;
+        case x86::InvvpidType::SINGLE_CONTEXT:
+            strict.flush_vpid(descriptor.vpid);
+            break;
+        case x86::InvvpidType::ALL_CONTEXT:
+            strict.flush_every_vpid();
+            break;
+        case x86::InvvpidType::SINGLE_CONTEXT_RETAINING_GLOBALS:
+            strict.flush_vpid_non_global(descriptor.vpid);
             break;
     }
     return VmxStatus::succeed();

@@ -21,14 +21,19 @@
 #include "sim/vmx/msr_unit.h"
 #include "sim/vmx/non_root.h"
 #include "sim/vmx/root_state.h"
+#include "sim/vmx/vmx_observer.h"
 #include "sim/vmx/vmx_operation.h"
 
 namespace vtless::sim {
+
+class Sanitizer;
 
 struct VmxProcessorConfig {
     EngineConfig engine;
     // At most what the engine can do.
     VmxCapabilities capabilities = kEngineCapabilities;
+    // Outlives the processor. Null: misuse that silicon tolerates is tolerated.
+    Sanitizer* sanitizer = nullptr;
 };
 
 // One logical processor. Starts outside VMX operation with the host state of RootState. Not thread-safe, but
@@ -52,17 +57,24 @@ class VmxProcessor {
     x86::VmxStatus vmxon(Hpa region) { return operation_.vmxon(region); }
     x86::VmxStatus vmxoff() {
         host_from_ = nullptr;
+        if (observer_ != nullptr) observer_->before_vmxoff(view());
         return operation_.vmxoff();
     }
     x86::VmxStatus vmclear(Hpa region) {
         host_from_ = nullptr;
+        if (observer_ != nullptr && operation_.valid_region(region))
+            observer_->before_vmclear(view(), region);
         return operation_.vmclear(region);
     }
-    x86::VmxStatus vmptrld(Hpa region) { return operation_.vmptrld(region); }
+    x86::VmxStatus vmptrld(Hpa region) {
+        const x86::VmxStatus status = operation_.vmptrld(region);
+        if (observer_ != nullptr && status.ok()) observer_->after_vmptrld(view());
+        return status;
+    }
     x86::VmxStatus vmptrst(Hpa& region) { return operation_.vmptrst(region); }
     // Inline, and VMWRITE of what stays in the engine too: a hypervisor does several at each exit.
     [[gnu::always_inline]] x86::VmxStatus vmread(x86::VmcsField field, uint64_t& value) {
-        const Vmcs* vmcs = operation_.current();
+        const Vmcs* vmcs = operation_.unobserved();
         const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
         if (vmcs == nullptr || unusual != 0) return vmread_unusual(field, value);
         const VmcsFieldInfo& info = vmcs_field_info(field);
@@ -77,7 +89,7 @@ class VmxProcessor {
         return x86::VmxStatus::succeed();
     }
     [[gnu::always_inline]] x86::VmxStatus vmwrite(x86::VmcsField field, uint64_t value) {
-        Vmcs* vmcs = operation_.current();
+        Vmcs* vmcs = operation_.unobserved();
         const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
         if (vmcs == nullptr || unusual != 0) return vmwrite_other(field, value);
         const VmcsFieldInfo& info = vmcs_field_info(field);
@@ -129,6 +141,12 @@ class VmxProcessor {
     // #DF.
     uint32_t vmx_abort() const { return vmx_abort_; }
 
+    // A backend says that it keeps this event for the guest of the VMCS until it can be injected: nobody but
+    // the sanitizer listens.
+    void note_queued_event(Hpa vmcs, x86::EventInfo event) {
+        if (observer_ != nullptr) observer_->event_queued(vmcs, event);
+    }
+
     // The platform around the processor. An interrupt that is raised becomes a VM exit, goes to the guest
     // (without external-interrupt exiting), or waits for take_interrupt().
     void raise_interrupt(uint8_t vector) { events_.raise_interrupt(vector); }
@@ -163,12 +181,19 @@ class VmxProcessor {
     VmxProcessor(const VmxCapabilities& capabilities, std::unique_ptr<Mmu> mmu,
                  std::unique_ptr<Engine> engine);
 
+    void observe(std::unique_ptr<VmxObserver> observer);
+    VmxView view() const { return {operation_.current(), guest_, *engine_, *memory_, *mmu_, capabilities_}; }
+
+    x86::VmxStatus flush_strictly(std::optional<uint64_t> eptp);
+    x86::VmxStatus flush_strictly(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor);
     x86::VmxStatus vmread_unusual(x86::VmcsField field, uint64_t& value);
     x86::VmxStatus vmwrite_other(x86::VmcsField field, uint64_t value);
 
     // vm_entry.cc
     x86::VmxStatus enter(Gprs& gprs, bool launch);
     x86::VmxStatus begin_entry(bool launch);
+    x86::VmxStatus enter_first(Gprs& gprs, bool launch);
+    x86::VmxStatus enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch);
     CheckGroups groups_to_check(const Vmcs& vmcs) const;
     std::optional<x86::VmxStatus> run_checks(Vmcs& vmcs, CheckGroups groups);
     bool is_rip_fine(const Vmcs& vmcs) const;
@@ -211,6 +236,7 @@ class VmxProcessor {
     NonRoot non_root_;
     GprResidence gprs_;
     std::unique_ptr<EntryRefusal> refusal_;
+    std::unique_ptr<VmxObserver> observer_;
     uint32_t vmx_abort_ = 0;
     // The VMCS whose host state root_ still is: neither its fields nor root_ changed since. Else nullptr.
     const Vmcs* host_from_ = nullptr;

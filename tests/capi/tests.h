@@ -30,6 +30,7 @@
     T(null_pointers_are_refused)                           \
     T(bad_memory_arguments_are_refused)                    \
     T(bad_values_are_refused)                              \
+    T(sanitizer_finds_misuse)                              \
     T(random_calls_never_crash)
 
 #define DECLARE_TEST(name) void test_##name(void);

@@ -36,6 +36,17 @@ TEST(Probe, RunsToItsEndTheSameTwice) {
     EXPECT_EQ(first, run_here(PROBE_ROM, "", scratch("again")));
 }
 
+// It asks what misuse leads to, and gets the same answers while that is reported.
+TEST(Probe, GetsTheSameAnswersUnderASanitizerThatNamesItsMisuse) {
+    const std::string path = scratch("sanitized");
+    EXPECT_EQ(run_here(PROBE_ROM, "", scratch("plain")), run_here(PROBE_ROM, "", path, "--sanitize"));
+    std::ostringstream errors;
+    errors << std::ifstream(path + "/ours.err").rdbuf();
+    for (const char* rule :
+         {"vmcs.launch-state", "vmcs.memory-reused", "field.read-unwritten", "ept.reserved"})
+        EXPECT_NE(errors.str().find(std::string("sanitizer: ") + rule), std::string::npos) << rule;
+}
+
 TEST(Probe, AgreesWithBochsOrDiffersForAReason) {
     if (const std::string reason = why_no_bochs(); !reason.empty()) GTEST_SKIP() << "SKIP: " << reason;
     const Rows bochs = parse_rows(run_in_bochs(PROBE_ROM, scratch("bochs")));

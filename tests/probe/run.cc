@@ -71,8 +71,9 @@ std::string run_in_bochs(const std::string& rom, const std::string& scratch) {
     return std::regex_replace(read_file(scratch + "/bochs.out"), std::regex("\\(0\\)\\.\\[[^\n]*\n"), "");
 }
 
-std::string run_here(const std::string& rom, const std::string& profile, const std::string& scratch) {
-    std::string arguments = fmt::format("machine '{}' --max-cycles 20000000000", rom);
+std::string run_here(const std::string& rom, const std::string& profile, const std::string& scratch,
+                     const std::string& options) {
+    std::string arguments = fmt::format("machine '{}' --max-cycles 20000000000 {}", rom, options);
     if (!profile.empty()) {
         const std::string path = scratch + "/profile.json";
         std::ofstream(path) << profile;

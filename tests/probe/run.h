@@ -12,6 +12,8 @@ std::string why_no_bochs();
 // What each printed. Files of their own are kept in the folder `scratch`, which is there.
 std::string run_in_bochs(const std::string& rom, const std::string& scratch);
 // profile: as `vtless machine --cpu` takes it, or empty.
-std::string run_here(const std::string& rom, const std::string& profile, const std::string& scratch);
+// Its standard error is scratch's ours.err.
+std::string run_here(const std::string& rom, const std::string& profile, const std::string& scratch,
+                     const std::string& options = "");
 
 }  // namespace vtless::probe

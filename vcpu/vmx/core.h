@@ -10,6 +10,7 @@
 #include "isa/x86/paging.h"
 #include "isa/x86/rflags.h"
 #include "isa/x86/vmx_capability.h"
+#include "isa/x86/vmx_hw.h"
 #include "vcpu/arch_vcpu.h"
 #include "vcpu/vmx/config.h"
 #include "vcpu/vmx/events.h"
@@ -118,8 +119,13 @@ struct Core {
             finish_stepped_instruction(flags);
     }
 
-    void inject(const Event& event) { events.push_exception(event); }
+    void inject(const Event& event) {
+        events.push_exception(event);
+        note_queued(event.info);
+    }
     void inject(x86::Vector vector, uint32_t error_code = 0) { inject(Event::exception(vector, error_code)); }
+
+    void note_queued(x86::EventInfo event) { x86::note_queued_event(*hw, frames.address(kVmcsFrame), event); }
 
     void write_primary(x86::PrimaryControls value) {
         controls.primary = value;

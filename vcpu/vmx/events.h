@@ -62,6 +62,13 @@ class EventQueue {
         waiting_ |= kInterrupts;
         interrupts_[vector / 64] |= uint64_t{1} << (vector % 64);
     }
+    // By its type.
+    bool push(const Event& event) {
+        if (event.info.type() == x86::EventType::EXTERNAL_INTERRUPT)
+            return push_interrupt(event.info.vector()), true;
+        if (event.info.type() == x86::EventType::NMI) return push_nmi(), true;
+        return push_exception(event);
+    }
     // An event whose delivery was cut short: goes before all others, without looking at readiness.
     void push_interrupted(const Event& event) {
         waiting_ |= kInterrupted;

@@ -8,6 +8,7 @@
 #include "vcpu/vmx/bitmaps.h"
 #include "vcpu/vmx/cpu_mode.h"
 #include "vcpu/vmx/dispatch.h"
+#include "vcpu/vmx/entry_context.h"
 #include "vcpu/vmx/exit_context.h"
 #include "vcpu/vmx/setup_features.h"
 #include "vcpu/vmx/setup_guest.h"
@@ -101,10 +102,10 @@ class VmxVCpu {
     void set_return_value(uint64_t value) { core_.gprs.set(x86::Gpr::RAX, value); }
 
     // An external interrupt, whatever the vector: a PIC in real mode uses 8. Waits until the guest takes it.
+    // A Policy that ChoosesEvents keeps these events, and may have no room: ResourceBusy.
     Result<void> inject_interrupt(size_t vector) {
         if (vector > 0xff) return fail(VCpuErrc::InvalidInput, vector);
-        core_.events.push_interrupt(static_cast<uint8_t>(vector));
-        return {};
+        return push({x86::EventInfo::external_interrupt(static_cast<uint8_t>(vector)), 0, 0, std::nullopt});
     }
     // Before the guest's next instruction. ResourceBusy when EventQueue::kExceptions wait.
     Result<void> inject_exception(x86::Vector vector, uint32_t error_code = 0) {
@@ -114,7 +115,7 @@ class VmxVCpu {
     Result<void> inject_page_fault(Gva address, uint32_t error_code) {
         return push(Event::page_fault(address.value(), error_code));
     }
-    void inject_nmi() { core_.events.push_nmi(); }
+    void inject_nmi() { (void)push({x86::EventInfo::nmi(), 0, 0, std::nullopt}); }
     // Upstream's queue_event: below 32 an exception, 2 NMI, else an external interrupt.
     Result<void> queue_event(uint8_t vector, uint32_t error_code = 0) {
         if (vector >= 32) return inject_interrupt(vector);
@@ -181,8 +182,27 @@ class VmxVCpu {
     Result<VmExit> take_failure();
 
     Result<void> push(const Event& event) {
-        if (core_.events.push_exception(event)) return {};
-        return fail_with(VCpuErrc::ResourceBusy, Failure::QueueFull, EventQueue::kExceptions);
+        if (!keep(event))
+            return fail_with(VCpuErrc::ResourceBusy, Failure::QueueFull, EventQueue::kExceptions);
+        core_.note_queued(event.info);
+        return {};
+    }
+    bool keep(const Event& event) {
+        if constexpr (ChoosesEvents<Policy, Hw>) {
+            return policy_.queue(event);
+        } else {
+            return core_.events.push(event);
+        }
+    }
+    void choose_event() {
+        if constexpr (ChoosesEvents<Policy, Hw>) {
+            core_.injected.info.raw = 0;
+            EntryContext<Hw> context(core_);
+            policy_.prepare_entry(context);
+            core_.emulated = false;
+        } else {
+            prepare_entry(core_);
+        }
     }
     Result<void> finished(Result<void> done) { return done ? core_.vmcs.take_failure() : done; }
     Result<void> set_window(bool wanted) {

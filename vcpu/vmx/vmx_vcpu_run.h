@@ -15,7 +15,7 @@ Result<VmExit> VmxVCpu<Hw, Policy>::step() {
     if (core_.pending.kind == Pending::Kind::MmioWrite) [[unlikely]]
         return finish_mmio(core_);
     core_.pending.kind = Pending::Kind::None;
-    prepare_entry(core_);
+    choose_event();
     const bool exchange = !shares_xstate(core_);
     if (exchange) {
         if (const auto loaded = load_guest_xstate(core_); !loaded) return Unexpected(loaded.error());

@@ -19,6 +19,7 @@ namespace vtless::conformance {
 struct Variant {
     const char* name = "plain";
     uint64_t flush_seed = 0;
+    bool sanitize = false;  // and nothing is to be found
 };
 
 struct Registers {

@@ -2,11 +2,13 @@
 #include "tests/conformance/support/vmx_on_sim.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <optional>
 #include <stdexcept>
 
+#include "sim/sanitizer/sanitizer.h"
 #include "sim/vmx/vmx_processor.h"
 #include "tests/conformance/support/layout.h"
 #include "vcpu/per_cpu.h"
@@ -31,10 +33,16 @@ void require(bool good, const char* what) {
 class VmxOnSimBackend final : public Backend {
   public:
     explicit VmxOnSimBackend(const Variant& variant)
-        : host_(create_memory()), processor_(create_processor(host_, variant)), ept_(create_ept(host_)) {
+        : host_(create_memory()),
+          processor_(create_processor(host_, variant, variant.sanitize ? &sanitizer_ : nullptr)),
+          ept_(create_ept(host_)) {
         require(per_cpu_.init(0, {processor_.get()}).has_value(), "PerCpu::init");
         require(per_cpu_.hardware_enable().has_value(), "PerCpu::hardware_enable");
         add_memory();
+    }
+
+    ~VmxOnSimBackend() override {
+        for (const sim::Finding& finding : sanitizer_.findings()) ADD_FAILURE() << sim::describe(finding);
     }
 
     std::string name() const override { return VmxOnSim::kName; }
@@ -127,8 +135,10 @@ class VmxOnSimBackend final : public Backend {
         require(created.has_value(), "host memory");
         return std::move(*created);
     }
-    static std::unique_ptr<Processor> create_processor(sim::HostMemory& memory, const Variant& variant) {
+    static std::unique_ptr<Processor> create_processor(sim::HostMemory& memory, const Variant& variant,
+                                                       sim::Sanitizer* sanitizer) {
         sim::VmxProcessorConfig config;
+        config.sanitizer = sanitizer;
         config.engine.flush_seed = variant.flush_seed;
         if (const char* cpu = std::getenv("VTLESS_TEST_CPU")) {
             const auto profile = vmm::load_cpu_profile(cpu);
@@ -159,6 +169,14 @@ class VmxOnSimBackend final : public Backend {
 
     Arch& arch() { return vcpu_->get_arch_vcpu(); }
 
+    // One case asks what a misconfigured entry does.
+    static sim::SanitizerConfig all_but_ept_entries() {
+        sim::SanitizerConfig config;
+        config.ignored.add(sim::Rule::EptReserved);
+        return config;
+    }
+
+    sim::Sanitizer sanitizer_{all_but_ept_entries()};
     sim::HostMemory host_;
     std::unique_ptr<Processor> processor_;
     vmm::EptTable<sim::HostMemory> ept_;

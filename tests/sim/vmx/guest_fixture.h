@@ -28,9 +28,9 @@ class GuestFixture : public ::testing::Test {
     static constexpr uint64_t kStack = 0x200000;
     static constexpr uint64_t kUnbacked = kGuestBytes;  // guest-physical, first address without EPT mapping
 
-    explicit GuestFixture(const VmxCapabilities& capabilities = kEngineCapabilities) {
-        VmxProcessorConfig config;
-        config.capabilities = capabilities;
+    explicit GuestFixture(const VmxCapabilities& capabilities = kEngineCapabilities)
+        : GuestFixture(VmxProcessorConfig{{}, capabilities}) {}
+    explicit GuestFixture(const VmxProcessorConfig& config) {
         auto created = VmxProcessor::create(memory, config);
         EXPECT_TRUE(created.has_value()) << (created ? "" : created.error());
         hw = std::move(created).value();
