@@ -8,8 +8,6 @@ namespace vtless::sim {
 
 namespace {
 
-constexpr uint64_t kPageMask = ~uint64_t{0xfff};
-
 constexpr uint64_t type_bit(AccessType type) { return bit(static_cast<unsigned>(type)); }
 
 // A flag that the fresh walk would have to set, and cannot: the cached translation sets none.

@@ -15,8 +15,8 @@ class EventRules : public SanitizerFixture {
 
     EventRules() {
         code({0xfb, 0x90, 0x0f, 0xa2, 0xeb, 0xfa});  // sti; nop; cpuid; jmp to sti
-        for (const uint8_t vector : {0x0d, 0x08, 0x01, 0x06, 0x40, 0x41})
-            code({0x0f, 0xa2, 0x90, 0x48, 0xcf}, kHandlers + uint64_t{vector} * 16);  // cpuid; nop; iretq
+        for (const uint64_t vector : {0x0d, 0x08, 0x01, 0x06, 0x40, 0x41})
+            code({0x0f, 0xa2, 0x90, 0x48, 0xcf}, kHandlers + vector * 16);  // cpuid; nop; iretq
         put<uint64_t>(values.gdt + 0x10, 0x00cf93000000ffff);
     }
     void allow_interrupts() { write(F::GUEST_RFLAGS, 0x202); }
