@@ -125,7 +125,8 @@ TextComparison compare_texts(const Text& first, const Text& second, uint8_t cont
 uint32_t match_index(uint32_t matches, uint8_t control) {
     if (matches == 0) return text_elements(control);
     const bool last = (control & 0x40) != 0;
-    return static_cast<uint32_t>(last ? std::bit_width(matches) - 1 : std::countr_zero(matches));
+    return last ? static_cast<uint32_t>(std::bit_width(matches)) - 1
+                : static_cast<uint32_t>(std::countr_zero(matches));
 }
 
 TextBits match_mask(uint32_t matches, uint8_t control) {

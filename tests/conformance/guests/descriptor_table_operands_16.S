@@ -11,5 +11,5 @@ sidt_stack:
 sgdt_es:
     sgdt %es:0x7f(%bx)
 sgdt_32:
-    addr32 sgdt 8(%eax,%edx,2)
+    sgdt 8(%eax,%edx,2)
     END

@@ -46,7 +46,7 @@ class MonitorTrap : public GuestFixture {
 
 TEST_F(MonitorTrap, ExitsAfterEachInstructionThatDoesNotExitItself) {
     code({0x90, 0x31, 0xc0, 0xeb, 0x01, 0x90, 0x0f, 0xa2});  // nop; xor eax, eax; jmp 1f; nop; 1: cpuid
-    for (const uint64_t offset : {1, 3, 6}) expect_trap_at(kCode + offset);
+    for (const uint64_t offset : {1u, 3u, 6u}) expect_trap_at(kCode + offset);
     ASSERT_EQ(run(), Reason::CPUID);
     EXPECT_EQ(read(F::GUEST_RIP), kCode + 6);
 }
@@ -60,7 +60,7 @@ TEST_F(MonitorTrap, WithoutTheControlNothingExits) {
 TEST_F(MonitorTrap, ExitsAfterInstructionsThatTheProcessorCarriesOutItself) {
     // smsw eax; mov rcx, cr0; pushfq; popfq; int 0x30 (whose handler is at another place)
     code({0x0f, 0x01, 0xe0, 0x0f, 0x20, 0xc1, 0x9c, 0x9d, 0xcd, 0x30});
-    for (const uint64_t offset : {3, 6, 7, 8}) expect_trap_at(kCode + offset);
+    for (const uint64_t offset : {3u, 6u, 7u, 8u}) expect_trap_at(kCode + offset);
     expect_trap_at(handler(0x30));
 }
 
@@ -79,7 +79,7 @@ TEST_F(MonitorTrap, ExitsAfterEachIterationOfARepeatedInstruction) {
     code({0xf3, 0xaa, 0x0f, 0xa2});  // rep stosb; cpuid
     gprs.set(Gpr::RCX, 3);
     gprs.set(Gpr::RDI, 0x300000);
-    for (const uint64_t left : {2, 1}) {
+    for (const uint64_t left : {2u, 1u}) {
         expect_trap_at(kCode);
         EXPECT_EQ(gprs.get(Gpr::RCX), left);
         EXPECT_TRUE((read(F::GUEST_RFLAGS) & x86::rflags::RF) != 0) << "between iterations";
