@@ -300,6 +300,7 @@ void CodeBlock::move_stop(uint64_t offset) const {
     stop.offset = offset;
     stop.rest = rest_from(offset);
     stop.decoded = false;
+    stop.hooked = false;
 }
 
 const CodeBlock* CodeMap::find(Hpa at, uint32_t size, CodeSize mode) const {

@@ -54,6 +54,7 @@ struct CodeBlock {
         uint64_t offset = ~uint64_t{0};
         Rest rest;
         bool decoded = false;
+        bool hooked = false;  // a code hook stops there, whatever registers hold
         StoppedInstruction instruction;
     };
     mutable StopPoint stop;

@@ -253,6 +253,7 @@ class Engine {
     void on_new_block(uint64_t pc, uint32_t size, unsigned instructions);
     void mark_code(Hpa at);
     void on_code(uint64_t pc);
+    bool stops_again(uint64_t pc);
     bool passes_in_last_block(uint64_t linear) const;
     void pass_hook(uint64_t pc);
     void on_system_call(Instruction id);

@@ -235,13 +235,24 @@ void Engine::on_new_block(uint64_t pc, uint32_t size, unsigned instructions) {
 // take_flags_of_hook().
 void Engine::on_code(uint64_t pc) {
     if (event_ != Event::None) return;
+    if (stops_again(pc)) return stop_now(Event::HookedInstruction);
     if (passes_in_last_block(pc)) return pass_hook(pc);
     if (divides_in_last_block(pc) && !quotient_overflows()) return pass_hook(pc);
     const StoppedInstruction* known = decode_in_last_block(pc);
     const StoppedInstruction found = known != nullptr ? *known : decode_at(pc, current_mode());
     if (!needs_hook(found) || runs_natively(found)) return pass_hook(pc);
     set_instruction(found);
+    if (known != nullptr) last_block_->stop.hooked = !is_carried_out(found.id);
     stop_now(Event::HookedInstruction);
+}
+
+// Whether the hook is where the block was left last time.
+bool Engine::stops_again(uint64_t pc) {
+    if (last_block_ == nullptr) return false;
+    const CodeBlock::StopPoint& stop = last_block_->stop;
+    if (!stop.hooked || stop.offset != pc - last_pc_) return false;
+    set_instruction(stop.instruction);
+    return true;
 }
 
 bool Engine::passes_in_last_block(uint64_t linear) const {

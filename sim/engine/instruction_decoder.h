@@ -28,6 +28,10 @@ bool addresses_stack(std::span<const std::byte> bytes, CodeSize size);
 
 // Whether Unicorn runs the instruction without asking, and wrongly: such instructions need a hook.
 bool needs_hook(const StoppedInstruction& instruction);
+// Those of them that the engine carries out itself, where Unicorn would not do.
+constexpr bool is_carried_out(Instruction id) {
+    return id >= Instruction::PCMPESTRI && id <= Instruction::IDIV32;
+}
 // Whether Unicorn's PCMPESTRx or PCMPISTRx is right, but for lengths that it mistakes.
 bool compares_right(const StoppedInstruction& instruction);
 

@@ -57,8 +57,6 @@ bool arrives_as_general_protection(Instruction id, unsigned cpl) {
     return cpl != 0 && (id == Instruction::MOV_TO_DR || id == Instruction::MOV_FROM_DR);
 }
 
-bool is_carried_out(Instruction id) { return id >= Instruction::PCMPESTRI && id <= Instruction::IDIV32; }
-
 uint64_t page_of(uint64_t address) { return address & ~uint64_t{0xfff}; }
 
 }  // namespace

@@ -136,6 +136,10 @@ inline void Mmu::walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) 
             return;
         }
     }
+    walk_by_the_rules(gva, access, entry, fault);
+}
+
+void Mmu::walk_by_the_rules(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) {
     Walker walker(*this, Walker::Update::Yes);
     fault = walker.linear(gva, access, entry);
     counters_.references += walker.references();

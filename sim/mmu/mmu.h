@@ -134,6 +134,7 @@ class Mmu {
     void answer(const TlbEntry& entry, Gva gva, Access access, Translation& out) const;
     uint8_t* cached_bytes(Gva gva, size_t bytes, Access access) const;
     void walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
+    [[gnu::noinline]] void walk_by_the_rules(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
     void forget_table(const MmuFault& fault);
     bool walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault);
     MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);

@@ -71,7 +71,7 @@ class NestedWalk {
 
     // The walk where nothing is amiss and no flag is to be set: four levels of readable entries, whose sum
     // says so. Nothing where the rules have to be looked at one by one.
-    NestedPage usual(Gpa gpa, uint64_t want) const;
+    [[gnu::always_inline]] NestedPage usual(Gpa gpa, uint64_t want) const;
 
     // The same walk by the rules: whether it ends in the fault that it leaves in `fault`, or where flags are
     // to be set. `references` counts the entries read.

@@ -6,40 +6,32 @@
 #include <array>
 #include <cstdint>
 
-#include "sim/mmu/nested_walk.h"
+#include "isa/addr.h"
 
 namespace vtless::sim {
 
-// Pages whose walk, as wanted of tables, was as usual. Each flush of the Mmu empties it, INVEPT or not, and a
-// fault of EPT drops its page. What it holds depends on walks alone, which depend on the guest alone.
+// Pages of RAM whose walk, as wanted of tables, was as usual. Each flush of the Mmu empties it, INVEPT or
+// not, and a fault of EPT drops its page. What it holds depends on walks alone, which depend on the guest
+// alone.
 class TableCache {
   public:
-    // Nothing if the page is not known. generation is Mmu::generation().
-    NestedPage find(Gpa gpa, uint64_t generation) const {
-        const Entry& entry = entries_[slot(gpa)];
-        if (entry.gpa != gpa.page() || entry.generation != generation) return {};
-        NestedPage page = entry.page;
-        page.hpa = page.hpa + gpa.page_offset();
-        return page;
-    }
+    struct Entry {
+        Gpa page;
+        uint64_t generation = 0;         // Mmu::generation() when it was found, whose first is 1
+        const uint8_t* bytes = nullptr;  // of the page
+        uint64_t references = 0;         // EPT entries that the walk has read
+
+        bool is_of(Gpa gpa, uint64_t now) const { return page == gpa.page() && generation == now; }
+    };
+
+    // The only place where the page can be.
+    Entry& slot(Gpa gpa) { return entries_[(gpa.value() >> 12) % kEntries]; }
     void erase(Gpa gpa) {
-        Entry& entry = entries_[slot(gpa)];
-        if (entry.gpa == gpa.page()) entry.generation = 0;
-    }
-    void insert(Gpa gpa, const NestedPage& page, uint64_t generation) {
-        Entry& entry = entries_[slot(gpa)];
-        entry = {gpa.page(), page, generation};
-        entry.page.hpa = page.hpa.page();
+        Entry& entry = slot(gpa);
+        if (entry.page == gpa.page()) entry.generation = 0;
     }
 
   private:
-    struct Entry {
-        Gpa gpa;
-        NestedPage page;
-        uint64_t generation = 0;  // the Mmu's first is 1
-    };
-    static size_t slot(Gpa gpa) { return (gpa.value() >> 12) % kEntries; }
-
     static constexpr size_t kEntries = 64;
     std::array<Entry, kEntries> entries_{};
 };

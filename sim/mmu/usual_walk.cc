@@ -32,14 +32,33 @@ bool UsualWalk::applies(const Mmu& mmu) {
 }
 
 UsualWalk::UsualWalk(const Mmu& mmu, TableCache& tables, MmuFault& fault)
-    : mmu_(mmu), tables_(tables), nested_(mmu.nested_walk()), fault_(fault) {}
+    : mmu_(mmu), tables_(tables), nested_(mmu.nested_walk()), fault_(fault) {
+    const x86::PagingFeatures& features = mmu.paging_features();
+    reserved_ = (~bit_range(features.physical_bits - 1, 0) & pte::kAddress) | (features.nxe ? 0 : pte::XD);
+}
 
-NestedPage UsualWalk::find_table(Gpa gpa, uint64_t want) {
-    NestedPage page = tables_.find(gpa, mmu_.generation());
-    if (page) return page;
-    page = nested_.usual(gpa, want);
-    if (page) tables_.insert(gpa, page, mmu_.generation());
-    return page;
+// Where the entry is, which the walk reads next: nowhere if the walk is not as usual, or has found a fault.
+inline const uint8_t* UsualWalk::find_entry(Gpa at) {
+    TableCache::Entry& table = tables_.slot(at);
+    if (!table.is_of(at, mmu_.generation())) return look_up_table(at, table);
+    references_ += table.references + 1;
+    return table.bytes + at.page_offset();
+}
+
+const uint8_t* UsualWalk::look_up_table(Gpa at, TableCache::Entry& table) {
+    const uint64_t want = nested_.wanted_of_tables();
+    const NestedPage where = nested_.usual(at, want);
+    if (!where) {
+        usual_ = refuse_nested(where, at, want, Qualification::LINEAR_ADDRESS_VALID);
+        return nullptr;
+    }
+    const HostMemory& memory = mmu_.memory();
+    usual_ = where.hpa.value() < memory.size();
+    if (!usual_) return nullptr;
+    const uint8_t* bytes = memory.base() + where.hpa.page().value();
+    table = {at.page(), mmu_.generation(), bytes, where.references};
+    references_ += where.references + uint64_t{1};
+    return bytes + at.page_offset();
 }
 
 bool UsualWalk::refuse_nested(const NestedPage& page, Gpa gpa, uint64_t want, uint64_t qualification) {
@@ -61,37 +80,39 @@ bool UsualWalk::refuse(Access access, uint32_t cause) {
     return true;
 }
 
-// False when the walk is not as usual. The page is there unless there is a fault.
-bool UsualWalk::walk_guest(Gva gva, Access access, GuestPage& page) {
-    const HostMemory& memory = mmu_.memory();
-    const x86::PagingFeatures& features = mmu_.paging_features();
-    const uint64_t reserved =
-        (~bit_range(features.physical_bits - 1, 0) & pte::kAddress) | (features.nxe ? 0 : pte::XD);
-    const uint64_t want = nested_.wanted_of_tables();
-    uint64_t table = x86::root_table(kMode, mmu_.paging().cr3);
-    for (unsigned level = 4;; --level) {
-        const Gpa at(table + x86::table_index(kMode, level, gva.value()) * uint64_t{8});
-        const NestedPage where = find_table(at, want);
-        if (!where) return refuse_nested(where, at, want, Qualification::LINEAR_ADDRESS_VALID);
-        if (where.hpa.value() >= memory.size()) return false;
-        uint64_t entry;
-        std::memcpy(&entry, memory.base() + where.hpa.value(), sizeof(entry));
-        references_ += where.references + 1;
-        if ((entry & pte::P) == 0) return refuse(access, 0);
-        if ((entry & reserved) != 0) return refuse(access, x86::page_fault::P | x86::page_fault::RSVD);
-        if ((entry & pte::A) == 0) return false;
-        page.common &= entry;
-        page.any |= entry;
-        if (level != 1 && (entry & pte::PS) == 0) {
-            table = entry & pte::kAddress;
-            continue;
+// The page is there unless there is a fault, or the walk is not as usual.
+template <unsigned kLevel>
+inline void UsualWalk::walk_guest(uint64_t table, Gva gva, Access access, GuestPage& page) {
+    const uint8_t* at = find_entry(Gpa(table + x86::table_index(kMode, kLevel, gva.value()) * uint64_t{8}));
+    if (at == nullptr) return;
+    uint64_t entry;
+    std::memcpy(&entry, at, sizeof(entry));
+    constexpr uint64_t kNeeded = pte::P | pte::A;
+    if ((entry & kNeeded) != kNeeded || (entry & reserved_) != 0) [[unlikely]]
+        return stop_at(entry, access);
+    page.common &= entry;
+    page.any |= entry;
+    if constexpr (kLevel != 1) {
+        if ((entry & pte::PS) == 0) return walk_guest<kLevel - 1>(entry & pte::kAddress, gva, access, page);
+        if (!large_is_usual(kLevel, entry)) {
+            usual_ = false;
+            return;
         }
-        if (level != 1 && !large_is_usual(level, entry)) return false;
-        page.leaf = entry;
-        page.page_shift = x86::page_shift(kMode, level);
-        const uint64_t offset = bit(page.page_shift) - 1;
-        page.gpa = Gpa((entry & pte::kAddress & ~offset) | (gva.value() & offset));
-        return true;
+    }
+    page.leaf = entry;
+    page.page_shift = x86::page_shift(kMode, kLevel);
+    constexpr uint64_t kOffset = bit(x86::page_shift(kMode, kLevel)) - 1;
+    page.gpa = Gpa((entry & pte::kAddress & ~kOffset) | (gva.value() & kOffset));
+}
+
+// An entry that is not present, has reserved bits set, or was never used.
+void UsualWalk::stop_at(uint64_t entry, Access access) {
+    if ((entry & pte::P) == 0) {
+        refuse(access, 0);
+    } else if ((entry & reserved_) != 0) {
+        refuse(access, x86::page_fault::P | x86::page_fault::RSVD);
+    } else {
+        usual_ = false;
     }
 }
 
@@ -103,8 +124,8 @@ bool UsualWalk::large_is_usual(unsigned level, uint64_t entry) const {
 bool UsualWalk::linear(Gva gva, Access access, TlbEntry& entry) {
     fault_.gva = gva;
     GuestPage page;
-    if (!walk_guest(gva, access, page)) return false;
-    if (fault_) return true;
+    walk_guest<4>(x86::root_table(kMode, mmu_.paging().cr3), gva, access, page);
+    if (!usual_ || fault_) return usual_;
 
     const bool global_pages = (mmu_.paging().cr4 & x86::cr4::PGE) != 0;
     entry.page = gva.frame_number();

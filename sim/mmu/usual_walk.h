@@ -34,8 +34,11 @@ class UsualWalk {
         Gpa gpa;  // of the byte
     };
 
-    NestedPage find_table(Gpa gpa, uint64_t want);
-    bool walk_guest(Gva gva, Access access, GuestPage& page);
+    template <unsigned kLevel>
+    void walk_guest(uint64_t table, Gva gva, Access access, GuestPage& page);
+    const uint8_t* find_entry(Gpa at);
+    [[gnu::noinline]] const uint8_t* look_up_table(Gpa at, TableCache::Entry& table);
+    void stop_at(uint64_t entry, Access access);
     bool large_is_usual(unsigned level, uint64_t entry) const;
     // Both leave a fault, and say whether there is one.
     bool refuse_nested(const NestedPage& page, Gpa gpa, uint64_t want, uint64_t qualification);
@@ -44,7 +47,9 @@ class UsualWalk {
     const Mmu& mmu_;
     TableCache& tables_;
     const NestedWalk& nested_;
+    uint64_t reserved_;  // of every entry of the guest's
     uint64_t references_ = 0;
+    bool usual_ = true;
     MmuFault& fault_;
 };
 

@@ -22,8 +22,6 @@ uint64_t GuestState::fetch_other(LiveField field) const {
     switch (field) {
         case LiveField::RSP:
             return engine_->gpr(x86::Gpr::RSP);
-        case LiveField::RFLAGS:
-            return engine_->rflags() | (resume_flag() ? x86::rflags::RF : 0);
         case LiveField::INTERRUPTIBILITY:
             return interruptibility();
         default:

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "isa/x86/rflags.h"
 #include "sim/engine/engine.h"
 #include "sim/vmx/vmcs.h"
 
@@ -20,7 +21,9 @@ class GuestState {
     }
     // What the engine has, for a field that is stale in the VMCS.
     uint64_t fetch(LiveField field) const {
-        return field == LiveField::RIP ? engine_->rip() : fetch_other(field);
+        if (field == LiveField::RIP) return engine_->rip();
+        if (field == LiveField::RFLAGS) return engine_->rflags() | (resume_flag() ? x86::rflags::RF : 0);
+        return fetch_other(field);
     }
     // Any guest-state, control or information field.
     uint64_t read(const Vmcs& vmcs, x86::VmcsField field) const;

@@ -25,8 +25,8 @@ bool NonRoot::io_exits(uint16_t port, unsigned bytes) const {
         return primary.has(x86::PrimaryControls::UNCONDITIONAL_IO_EXITING);
     if (port + bytes > 0x10000) return true;
     for (unsigned at = port; at < port + bytes; ++at) {
-        const F bitmap = at < 0x8000 ? F::IO_BITMAP_A : F::IO_BITMAP_B;
-        const uint8_t* base = parts_.memory.map(vmcs_->get_address(bitmap));
+        const Hpa bitmap = vmcs_->get_address(at < 0x8000 ? F::IO_BITMAP_A : F::IO_BITMAP_B);
+        const uint8_t* base = parts_.memory.map(bitmap);
         if (base == nullptr || (base[(at & 0x7fff) / 8] >> (at % 8) & 1) != 0) return true;
     }
     return false;
