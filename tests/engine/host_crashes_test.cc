@@ -38,11 +38,11 @@ TEST(HostCrashes, PcmpestrmOfTheSmallestLength) {
 
 // The translator gives up, so that no hook can help: it must not come to see them.
 TEST(HostCrashes, LockedBitTestsOfRegisters) {
-    for (const unsigned opcode : {0xa3, 0xab, 0xb3, 0xbb}) {
+    for (const int opcode : {0xa3, 0xab, 0xb3, 0xbb}) {
         EXPECT_EXIT(run({0xf0, 0x0f, static_cast<uint8_t>(opcode), 0xc1}, 0, 0, 0),
                     testing::KilledBySignal(SIGABRT), "tcg fatal error");
     }
-    for (const unsigned modrm : {0xe1, 0xe9, 0xf1, 0xf9}) {
+    for (const int modrm : {0xe1, 0xe9, 0xf1, 0xf9}) {
         EXPECT_EXIT(run({0xf0, 0x0f, 0xba, static_cast<uint8_t>(modrm), 0}, 0, 0, 0),
                     testing::KilledBySignal(SIGABRT), "tcg fatal error");
     }
@@ -50,7 +50,7 @@ TEST(HostCrashes, LockedBitTestsOfRegisters) {
 
 // As it should be: the decoder of hooked instructions does the same.
 TEST(HostCrashes, ARexPrefixBeforeAnotherCountsForNothing) {
-    for (const unsigned prefix : {0x66, 0x67, 0xf2, 0xf3, 0x2e, 0x36, 0x64, 0x65}) {
+    for (const int prefix : {0x66, 0x67, 0xf2, 0xf3, 0x2e, 0x36, 0x64, 0x65}) {
         BareMachine m;
         m.code(kCode, {0x4f, static_cast<uint8_t>(prefix), 0xff, 0xc0, 0xf4});  // inc eax, or ax
         m.load(GuestState::long_mode(kCode));
