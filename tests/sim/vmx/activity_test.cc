@@ -106,7 +106,7 @@ TEST_F(Activity, AnNmiExitsFromShutdownOrWakesTheGuest) {
     set_pin(PinControls::EXTERNAL_INTERRUPT_EXITING);
     hw->raise_nmi();
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 2 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + uint64_t{2} * 16);
     EXPECT_EQ(read(F::GUEST_ACTIVITY_STATE), 0u);
 }
 
@@ -130,7 +130,7 @@ TEST_F(Activity, AnInjectedNmiEndsShutdown) {
     write(F::GUEST_ACTIVITY_STATE, kShutdown);
     write(F::VM_ENTRY_INTERRUPTION_INFORMATION, EventInfo::nmi().raw);
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 2 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + uint64_t{2} * 16);
     EXPECT_EQ(read(F::GUEST_ACTIVITY_STATE), 0u);
 }
 

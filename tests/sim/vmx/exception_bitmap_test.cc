@@ -106,7 +106,7 @@ TEST_P(EachException, ExitsByItsOwnBit) {
 TEST_P(EachException, ReachesTheGuestWhenOnlyTheOtherBitsAreSet) {
     restart(~(1u << static_cast<unsigned>(one.vector)));
     ASSERT_EQ(run(), Reason::HLT) << one.what;
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + static_cast<unsigned>(one.vector) * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + static_cast<uint64_t>(one.vector) * 16);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EachException, ::testing::Range<size_t>(0, raised().size()));
@@ -116,7 +116,7 @@ TEST_F(ExceptionBitmap, SoftwareInterruptsNeverExit) {
     code({0xcd, 13});
     restart(~uint32_t{0});
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 13 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + uint64_t{13} * 16);
 }
 
 // Nor is an NMI, vector 2.
@@ -127,7 +127,7 @@ TEST_F(ExceptionBitmap, NmisAreNotExceptions) {
     restart(~uint32_t{0});
     hw->raise_nmi();
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 2 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + uint64_t{2} * 16);
 }
 
 // 28.2.4: the double fault exits by its bit, as an exit that is not one during delivery.
@@ -145,7 +145,7 @@ TEST_F(ExceptionBitmap, ADoubleFaultExitsByItsOwnBit) {
     EXPECT_EQ(EventInfo{static_cast<uint32_t>(read(F::IDT_VECTORING_INFORMATION))}.vector(), 0);
     restart(0);
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 8 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + uint64_t{8} * 16);
 }
 
 // Bit 14 says what happens when PFEC & mask equals match; otherwise the opposite happens. The fault is a

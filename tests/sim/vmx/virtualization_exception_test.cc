@@ -17,7 +17,7 @@ namespace ept = x86::ept;
 
 class VirtualizationException : public EptFixture {
   protected:
-    static constexpr uint64_t kHandler = kHandlers + 20 * 16;
+    static constexpr uint64_t kHandler = kHandlers + uint64_t{20} * 16;
 
     VirtualizationException() {
         split(kData);
@@ -134,7 +134,7 @@ TEST_F(VirtualizationException, AViolationDuringItsDeliveryExits) {
 // 26.5.7.3: for double faults it is as a page fault.
 TEST_F(VirtualizationException, AContributoryFaultDuringItsDeliveryIsADoubleFault) {
     set_entry(kData, ept::WRITE);
-    put<uint64_t>(kIdt + 20 * 16, 0);
+    put<uint64_t>(kIdt + uint64_t{20} * 16, 0);
     write(F::EXCEPTION_BITMAP, 1u << 8);
     ASSERT_EQ(run(), Reason::EXCEPTION_OR_NMI);
     EXPECT_EQ(EventInfo{static_cast<uint32_t>(read(F::VM_EXIT_INTERRUPTION_INFORMATION))}.vector(), 8);
@@ -169,7 +169,7 @@ TEST_F(VirtualizationException, TheGuestCanHandleItAndGoOn) {
     // mov dword [0x600004], 0; add qword [rsp], 2; iretq
     code({0xc7, 0x04, 0x25, 0x04, 0, 0x60, 0, 0, 0, 0, 0, 0x48, 0x83, 0x04, 0x24, 0x02, 0x48, 0xcf},
          0x190000);
-    put<uint64_t>(kIdt + 20 * 16, 0x8e00'0008'0000ull | uint64_t{0x19} << 48);
+    put<uint64_t>(kIdt + uint64_t{20} * 16, 0x8e00'0008'0000ull | uint64_t{0x19} << 48);
     code({0x89, 0x03, 0x89, 0x03, 0xf4});
     ASSERT_EQ(run(), Reason::HLT);
     EXPECT_EQ(read(F::GUEST_RIP), kCode + 4);

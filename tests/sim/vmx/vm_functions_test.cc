@@ -13,7 +13,7 @@ using x86::SecondaryControls;
 
 class VmFunctions : public EptFixture {
   protected:
-    static constexpr uint32_t kOther = 5;  // index of the EPTP below which kData is another page
+    static constexpr uint64_t kOther = 5;  // index of the EPTP below which kData is another page
 
     VmFunctions() {
         list = frame();
@@ -22,7 +22,7 @@ class VmFunctions : public EptFixture {
         put_host(entry_of(kData, other), other_ram.value() | x86::ept::RWX | x86::ept::LARGE | 6u << 3);
         put_host(list, eptp);
         put_host(list + kOther * 8, other);
-        put_host(list + 511 * 8, other);
+        put_host(list + uint64_t{511} * 8, other);
         set_secondary(SecondaryControls::ENABLE_VM_FUNCTIONS);
         write(F::VM_FUNCTION_CONTROLS, 1);
         write(F::EPTP_LIST_ADDRESS, list.value());
