@@ -60,6 +60,7 @@ void print_capabilities(const sim::VmxCapabilities& can) {
         {"TSC scaling", secondary.supports(S::USE_TSC_SCALING)},
         {"PAUSE-loop exiting", secondary.supports(S::PAUSE_LOOP_EXITING)},
         {"monitor trap flag", primary.supports(P::MONITOR_TRAP_FLAG)},
+        {"TPR shadow", primary.supports(P::USE_TPR_SHADOW)},
         {"APIC-register virtualization", secondary.supports(S::APIC_REGISTER_VIRTUALIZATION)},
     };
     for (const Feature& feature : features)

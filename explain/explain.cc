@@ -25,6 +25,7 @@ using Checks = std::bitset<kEntryChecks>;
 
 constexpr const char* kHostMode = "IA32_EFER.LMA of the processor at VM entry";
 constexpr const char* kVmcsAddress = "the address of the VMCS";
+constexpr const char* kVirtualTpr = "VTPR in the virtual-APIC page";
 constexpr const char* kLinkedVmcs = "the first bytes of the VMCS that the link pointer names";
 
 std::vector<uint64_t> trial_values(F field) {
@@ -75,7 +76,7 @@ class Trials {
         return {found->second.begin(), found->second.end()};
     }
     sim::EntryChecker checker() const {
-        return {vmcs_, {root_, nullptr, processor_, header_, link_is_current_}};
+        return {vmcs_, {root_, nullptr, processor_, header_, link_is_current_, task_priority_class_}};
     }
 
   private:
@@ -128,6 +129,9 @@ class Trials {
         link_is_current_ = true;
         note_trial(kVmcsAddress);
         link_is_current_ = false;
+        task_priority_class_ = 0;
+        note_trial(kVirtualTpr);
+        task_priority_class_ = 0xf;
         if (dump_.ia32e_host) return;
         set_host_mode(false);
         note_trial(kHostMode);
@@ -144,6 +148,7 @@ class Trials {
     sim::RootState root_;
     uint32_t header_ = 0;
     bool link_is_current_ = false;
+    unsigned task_priority_class_ = 0xf;
     std::vector<EntryFailure> failures_;  // with all unknown fields 0
     Checks base_;
     Checks always_ = ~Checks();

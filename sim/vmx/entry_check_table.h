@@ -87,6 +87,8 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
      "physical-address width."},
     {"controls.msr_bitmap.address", sdm::kExecutionControls,
      "With MSR bitmaps in use, their address must be 4-KiB aligned and within the physical-address width."},
+    {"controls.virtual_apic.address", sdm::kExecutionControls,
+     "With a TPR shadow, the virtual-APIC address must be 4-KiB aligned and within the physical-address width."},
     {"controls.virtual_nmis.needs_nmi_exiting", sdm::kExecutionControls,
      "Virtual NMIs need NMI exiting."},
     {"controls.nmi_window.needs_virtual_nmis", sdm::kExecutionControls,
@@ -124,6 +126,11 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
     {"controls.virtualization_exception.address", sdm::kExecutionControls,
      "With EPT-violation #VE, the virtualization-exception information address must be 4-KiB aligned and within "
      "the physical-address width."},
+    {"controls.tpr_threshold.reserved", sdm::kExecutionControls,
+     "With a TPR shadow and without virtual-interrupt delivery, bits 31:4 of the TPR threshold must be 0."},
+    {"controls.tpr_threshold.above_vtpr", sdm::kExecutionControls,
+     "With a TPR shadow and neither virtualized APIC accesses nor virtual-interrupt delivery, the TPR threshold "
+     "must not exceed bits 7:4 of VTPR in the virtual-APIC page."},
 
     {"controls.exit.reserved", sdm::kExitControls,
      "Each bit of the VM-exit controls must be as the capability MSR (IA32_VMX_TRUE_EXIT_CTLS, or "

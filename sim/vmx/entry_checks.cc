@@ -4,6 +4,8 @@
 #include <cstring>
 #include <span>
 
+#include "isa/x86/apic_register.h"
+
 namespace vtless::sim {
 namespace {
 
@@ -12,6 +14,7 @@ struct GroupCheck {
     bool (*check)(EntryChecker&);
 };
 constexpr GroupCheck kControlChecks[] = {{CheckGroup::ExecutionControls, check_execution_controls},
+                                         {CheckGroup::TprThreshold, check_tpr_threshold},
                                          {CheckGroup::ExitControls, check_exit_controls},
                                          {CheckGroup::EntryControls, check_entry_controls},
                                          {CheckGroup::EventInjection, check_event_injection}};
@@ -51,6 +54,12 @@ uint32_t EntryChecker::vmcs_header(Hpa region) const {
     uint32_t header = ~uint32_t{0};
     if (const uint8_t* bytes = context_.memory->map(region)) std::memcpy(&header, bytes, sizeof header);
     return header;
+}
+
+unsigned EntryChecker::virtual_task_priority_class() const {
+    if (context_.memory == nullptr) return context_.virtual_task_priority_class;
+    const uint8_t* page = context_.memory->map(vmcs.get_address(x86::VmcsField::VIRTUAL_APIC_ADDRESS));
+    return page == nullptr ? 0xf : page[x86::apic_register::TPR] >> 4;
 }
 
 bool run_entry_checks(EntryChecker& checker, EntryStage stage, CheckGroups groups) {

@@ -33,10 +33,11 @@ struct EntryContext {
     const RootState& root;
     const HostMemory* memory = nullptr;
     const VmxCapabilities& capabilities = kEngineCapabilities;
-    // Without memory: what it would hold where the VMCS link pointer points, and whether that is the VMCS
-    // itself.
+    // Without memory: what it would hold where the VMCS link pointer points, whether that is the VMCS itself,
+    // and bits 7:4 of VTPR in the virtual-APIC page.
     uint32_t vmcs_header = 0;
     bool link_is_current = false;
+    unsigned virtual_task_priority_class = 0xf;
 };
 
 // What the checks read, and what fails: the first check, or with find_all() every one.
@@ -75,6 +76,7 @@ class EntryChecker {
     }
     // The first bytes of the VMCS region at an address: all ones where there is no memory.
     uint32_t vmcs_header(Hpa region) const;
+    unsigned virtual_task_priority_class() const;
 
     const Vmcs& vmcs;
     const RootState& root;
@@ -91,7 +93,9 @@ class EntryChecker {
 
 // Each returns whether to go on after its group. Controls: failure is VMfailValid(7).
 bool check_execution_controls(EntryChecker& c);  // 27.2.1.1
+bool check_apic_controls(EntryChecker& c);       // 27.2.1.1, APIC virtualization
 bool check_secondary_features(EntryChecker& c);  // 27.2.1.1, the last part of it
+bool check_tpr_threshold(EntryChecker& c);       // 27.2.1.1
 bool check_exit_controls(EntryChecker& c);       // 27.2.1.2
 bool check_entry_controls(EntryChecker& c);      // 27.2.1.3, without event injection
 bool check_event_injection(EntryChecker& c);     // 27.2.1.3, "VM-entry interruption-information field"
@@ -111,6 +115,9 @@ bool check_guest_pdptes(EntryChecker& c);       // 27.3.1.6
 enum class EntryStage : uint8_t { Controls, Host, Guest };
 // Runs those groups of a stage, in the processor's order. Returns whether to go on.
 bool run_entry_checks(EntryChecker& checker, EntryStage stage, CheckGroups groups = kAllCheckGroups);
+
+// Whether a check depends on what is in the virtual-APIC page, and so has to be made each time.
+bool depends_on_virtual_apic(const Vmcs& vmcs);
 
 // What INVEPT, too, asks of an EPT pointer.
 bool is_valid_eptp(x86::Eptp eptp, const VmxCapabilities& can);

@@ -103,7 +103,8 @@ bool check_execution_controls(EntryChecker& c) {
     return check_capabilities(c) &&
            c.require(c.get(F::CR3_TARGET_COUNT) <= c.capabilities.misc.cr3_targets(),
                      "controls.cr3_target_count", F::CR3_TARGET_COUNT) &&
-           check_bitmaps(c) && check_nmi_controls(c) && check_ept_and_vpid(c) && check_secondary_features(c);
+           check_bitmaps(c) && check_apic_controls(c) && check_nmi_controls(c) && check_ept_and_vpid(c) &&
+           check_secondary_features(c);
 }
 
 bool check_exit_controls(EntryChecker& c) {

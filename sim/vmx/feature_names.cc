@@ -29,7 +29,7 @@ constexpr FeatureName kNames[] = {
     {W::Primary, 17, "activate tertiary controls", "none of the controls that they hold is there"},
     {W::Primary, 19, "CR8-load exiting", nullptr},
     {W::Primary, 20, "CR8-store exiting", nullptr},
-    {W::Primary, 21, "use TPR shadow", "no local APIC is modelled"},
+    {W::Primary, 21, "use TPR shadow", nullptr},
     {W::Primary, 22, "NMI-window exiting", nullptr},
     {W::Primary, 23, "MOV-DR exiting", nullptr},
     {W::Primary, 24, "unconditional I/O exiting", nullptr},

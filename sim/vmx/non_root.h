@@ -21,6 +21,7 @@
 
 namespace vtless::sim {
 
+class VirtualApic;
 class VmxOperation;
 
 // What of the guest's state is neither in the engine nor in a register shared with root operation.
@@ -152,6 +153,13 @@ class NonRoot {
     Next read_shadow(const StoppedInstruction& instruction, x86::VmcsField field);
     Next write_shadow(const StoppedInstruction& instruction, x86::VmcsField field);
     Next end_shadow_access(const StoppedInstruction& instruction, x86::VmxStatus status);
+
+    // non_root_apic.cc: cold, for guests with a virtual APIC
+    VirtualApic virtual_apic() const;
+    [[gnu::noinline]] Next mov_to_virtual_cr8(const StoppedInstruction& instruction, uint64_t value);
+    [[gnu::noinline]] uint64_t virtual_cr8() const;
+    Next virtualize_tpr();
+    Next exit_behind(x86::ExitReason reason, uint64_t qualification = 0);
 
     // non_root_vm_functions.cc
     Next vmfunc(const StoppedInstruction& instruction);

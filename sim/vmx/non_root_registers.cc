@@ -102,6 +102,7 @@ Next NonRoot::mov_to_cr8(const StoppedInstruction& instruction, uint64_t value) 
         return exit_for(instruction, ExitReason::CONTROL_REGISTER_ACCESS,
                         cr_qualification(instruction, CrAccessType::MOV_TO));
     if ((value >> 4) != 0) return raise_gp();
+    if (vmcs_->primary().has(PrimaryControls::USE_TPR_SHADOW)) return mov_to_virtual_cr8(instruction, value);
     parts_.root.cr8 = value;
     complete(instruction);
     return Next::Run;
@@ -129,7 +130,7 @@ Next NonRoot::mov_from_cr(const StoppedInstruction& instruction) {
             value = seen(cpu().cr4(), vmcs_->get(F::CR4_GUEST_HOST_MASK), vmcs_->get(F::CR4_READ_SHADOW));
             break;
         case 8:
-            value = parts_.root.cr8;
+            value = primary.has(PrimaryControls::USE_TPR_SHADOW) ? virtual_cr8() : parts_.root.cr8;
             break;
         default:
             return raise(x86::Vector::UD);

@@ -6,6 +6,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/capability.cc
   vmx/cpuid.cc
   vmx/entry_checks.cc
+  vmx/entry_checks_apic.cc
   vmx/entry_checks_controls.cc
   vmx/entry_checks_features.cc
   vmx/entry_checks_guest_nonregister.cc
@@ -22,6 +23,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/msr_unit.cc
   vmx/non_root.cc
   vmx/non_root_activity.cc
+  vmx/non_root_apic.cc
   vmx/non_root_debug.cc
   vmx/non_root_events.cc
   vmx/non_root_exceptions.cc
@@ -35,6 +37,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/non_root_vm_functions.cc
   vmx/non_root_vmcs_shadowing.cc
   vmx/non_root_waits.cc
+  vmx/virtual_apic.cc
   vmx/virtualization_exception.cc
   vmx/vm_entry.cc
   vmx/vm_exit.cc

@@ -109,7 +109,8 @@ std::optional<VmxStatus> VmxProcessor::run_checks(Vmcs& vmcs, CheckGroups groups
         if (error) return operation_.fail(*error);
         return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, checker.failure()->qualification);
     }
-    vmcs.mark_checked(vmcs.secondary());
+    vmcs.mark_checked(vmcs.secondary(),
+                      depends_on_virtual_apic(vmcs) ? group_bit(CheckGroup::TprThreshold) : 0);
     non_root_.forget_plan();
     return std::nullopt;
 }

@@ -58,8 +58,9 @@ class Vmcs {
     // Check groups that the next VM entry has to run.
     CheckGroups unchecked() const { return unchecked_; }
     void mark_unchecked(CheckGroups groups) { unchecked_ = static_cast<CheckGroups>(unchecked_ | groups); }
-    void mark_checked(x86::SecondaryControls with) {
-        unchecked_ = 0;
+    // But for some groups, which have to be run each time.
+    void mark_checked(x86::SecondaryControls with, CheckGroups always = 0) {
+        unchecked_ = always;
         checked_with_ = with;
     }
     // The secondary controls of the last entry whose checks passed.

@@ -86,6 +86,8 @@ constexpr CheckGroups kGuestGroups =
     groups(CheckGroup::GuestRegisters, CheckGroup::GuestSegments, CheckGroup::GuestTables,
            CheckGroup::GuestRip, CheckGroup::GuestNonRegister, CheckGroup::GuestPdptes);
 
+constexpr CheckGroups kExecutionGroups = groups(CheckGroup::ExecutionControls, CheckGroup::TprThreshold);
+
 constexpr std::array kEntryControlFields = {F::VM_ENTRY_CONTROLS, F::VM_ENTRY_MSR_LOAD_COUNT,
                                             F::VM_ENTRY_MSR_LOAD_ADDRESS};
 constexpr std::array kEventFields = {F::VM_ENTRY_INTERRUPTION_INFORMATION, F::VM_ENTRY_EXCEPTION_ERROR_CODE,
@@ -135,10 +137,9 @@ constexpr CheckGroups control_groups(VmcsField field) {
         return groups(CheckGroup::EntryControls, CheckGroup::EventInjection, CheckGroup::Host) | kGuestGroups;
     // Only through the secondary controls that it activates do other checks depend on this word, which is
     // written for each interrupt window: VM entry looks whether those changed.
-    if (field == F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS)
-        return group_bit(CheckGroup::ExecutionControls);
-    return groups(CheckGroup::ExecutionControls, CheckGroup::ExitControls, CheckGroup::EventInjection) |
-           kGuestGroups;
+    if (field == F::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS) return kExecutionGroups;
+    if (field == F::TPR_THRESHOLD) return groups(CheckGroup::TprThreshold);
+    return kExecutionGroups | groups(CheckGroup::ExitControls, CheckGroup::EventInjection) | kGuestGroups;
 }
 
 constexpr CheckGroups guest_groups(VmcsField field) {

@@ -94,8 +94,9 @@ enum class CheckGroup : uint8_t {
     GuestRip,
     GuestNonRegister,
     GuestPdptes,
+    TprThreshold,
 };
-inline constexpr unsigned kCheckGroups = 11;
+inline constexpr unsigned kCheckGroups = 12;
 using CheckGroups = uint16_t;
 constexpr CheckGroups group_bit(CheckGroup group) {
     return static_cast<CheckGroups>(1u << static_cast<unsigned>(group));

@@ -24,6 +24,10 @@ struct BrokenVmcs {
     VmxCapabilities capabilities = kEngineCapabilities;
 };
 
+// A page whose VTPR the test that has memory sets to kVtpr.
+inline constexpr uint64_t kVirtualApic = 0x4000;
+inline constexpr uint8_t kVtpr = 0x5f;
+
 std::vector<BrokenVmcs> broken_controls();
 std::vector<BrokenVmcs> broken_injection();
 std::vector<BrokenVmcs> broken_host();

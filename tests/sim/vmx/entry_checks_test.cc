@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "isa/x86/apic_register.h"
 #include "sim/vmx/allowed_values.h"
 #include "sim/vmx/vmx_operation.h"
 #include "tests/sim/vmx/broken_vmcs.h"
@@ -64,6 +65,7 @@ class CheckedVmcs {
             };
             put(0x2000, capability::kRevision);
             put(0x3000, capability::kRevision | kShadowIndicator);
+            put(kVirtualApic + x86::apic_register::TPR, kVtpr);
             return made;
         }();
         return ram;

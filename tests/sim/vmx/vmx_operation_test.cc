@@ -155,7 +155,7 @@ TEST_F(VmxOperationTest, UnsupportedFieldsAreError12) {
     turn_on();
     make_current(first);
     const auto unsupported = VmxStatus::fail_valid(VmInstructionError::UNSUPPORTED_VMCS_COMPONENT);
-    EXPECT_EQ(operation.check_vmread(F::VIRTUAL_APIC_ADDRESS), unsupported);
+    EXPECT_EQ(operation.check_vmread(F::XSS_EXITING_BITMAP), unsupported);
     EXPECT_EQ(operation.check_vmread(static_cast<F>(0x6840)), unsupported);
     EXPECT_EQ(operation.check_vmread(static_cast<F>(x86::encoding(F::GUEST_RIP) | 1)), unsupported);
     EXPECT_EQ(operation.check_vmread(static_cast<F>(x86::encoding(F::GUEST_RIP) | 1u << 12)), unsupported);
