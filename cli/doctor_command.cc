@@ -61,6 +61,8 @@ void print_capabilities(const sim::VmxCapabilities& can) {
         {"PAUSE-loop exiting", secondary.supports(S::PAUSE_LOOP_EXITING)},
         {"monitor trap flag", primary.supports(P::MONITOR_TRAP_FLAG)},
         {"TPR shadow", primary.supports(P::USE_TPR_SHADOW)},
+        {"virtualized APIC accesses", secondary.supports(S::VIRTUALIZE_APIC_ACCESSES)},
+        {"virtualized x2APIC mode", secondary.supports(S::VIRTUALIZE_X2APIC_MODE)},
         {"APIC-register virtualization", secondary.supports(S::APIC_REGISTER_VIRTUALIZATION)},
     };
     for (const Feature& feature : features)

@@ -36,6 +36,7 @@ CpuResult CpuResult::of(const MmuFault& mmu_fault, bool stack) {
         case MmuFault::Kind::EptViolation:
         case MmuFault::Kind::EptMisconfiguration:
         case MmuFault::Kind::PageModificationLogFull:
+        case MmuFault::Kind::ApicAccess:
             result.kind = Kind::MmuExit;
             return result;
     }

@@ -22,7 +22,7 @@ struct [[nodiscard]] CpuResult {
     enum class Kind : uint8_t {
         Done,
         Fault,       // `event`; for a #PF `cr2` is the address. Nothing changed, RIP included.
-        MmuExit,     // `mmu`: what EPT does. Nothing changed.
+        MmuExit,     // `mmu`: what EPT does, or an APIC access. Nothing changed.
         TaskSwitch,  // far transfers, IRET: a switch to `task` is due, which in VMX non-root operation is an
                      // exit
     };

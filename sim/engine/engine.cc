@@ -170,6 +170,14 @@ const Stop& Engine::run(Extent extent) {
     return stop_;
 }
 
+const Stop& Engine::run_with_page(Gva linear_page, Hpa page) {
+    lent_to_ = linear_page.value();
+    lent_page_ = page;
+    const Stop& stop = run(Extent::OneInstruction);
+    lent_to_ = kNever;
+    return stop;
+}
+
 void Engine::prepare_run() {
     drop_pending_code();
     sync_translation();

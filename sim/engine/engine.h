@@ -63,6 +63,9 @@ class Engine {
     // run.
     enum class Extent : uint8_t { UntilStop, OneInstruction };
     const Stop& run(Extent extent = Extent::UntilStop);
+    // OneInstruction, whose accesses to data in this page, which is the APIC-access page, go to another. If
+    // they lead to neither an EPT violation nor a page fault, that is.
+    const Stop& run_with_page(Gva linear_page, Hpa page);
     // The stop that run returned last.
     const Stop& stop() const { return stop_; }
     // Whether the stop came between two iterations of a REP string instruction that the engine runs itself.
@@ -221,6 +224,7 @@ class Engine {
 
     // hooks.cc
     bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);
+    bool lends_page(uint64_t va, AccessType type, Translation& page);
     void fill_unbacked(const Translation& page, AccessType type, uint64_t& physical, int& permissions) const;
     void on_access(uint64_t physical, size_t bytes, bool store) {
         if (running_) watch_.note_physical(physical, bytes, store);
@@ -304,7 +308,9 @@ class Engine {
     uint64_t fault_page_ = 0;
     RefusedStore refused_store_ = RefusedStore::None;
     Hpa refused_page_;
-    uint64_t implicit_grant_ = kNever;   // linear page that one instruction may read as supervisor
+    uint64_t implicit_grant_ = kNever;  // linear page that one instruction may read as supervisor
+    uint64_t lent_to_ = kNever;         // linear page that is lent_page_ for one instruction
+    Hpa lent_page_;
     std::vector<uint64_t> retranslate_;  // host-physical addresses of blocks, for Event::NewHooks
     bool flush_code_ = false;            // all of it, for Event::NewHooks
     // Host-physical pages whose code has changed. While the guest runs, that is by a walk of its page tables.

@@ -64,7 +64,7 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
     VTLESS_CHECK(running_);
     const Access access = va == implicit_grant_ ? Access::implicit_supervisor(type) : access_for(type);
     Translation page;
-    if (!mmu_->translate(Gva(va), access, page, stop_.fault)) {
+    if (!mmu_->translate(Gva(va), access, page, stop_.fault) && !lends_page(va, type, page)) {
         fault_page_ = va;
         return false;
     }
@@ -81,6 +81,19 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
     }
     if (watch_.any() && type != AccessType::Fetch && watch_.is_watched(va)) open_watched(va, physical);
     return permissions != 0;
+}
+
+// Where the walk came to the APIC-access page.
+bool Engine::lends_page(uint64_t va, AccessType type, Translation& page) {
+    if (va != lent_to_ || type == AccessType::Fetch || stop_.fault.kind != MmuFault::Kind::ApicAccess)
+        return false;
+    page = {};
+    page.hpa = lent_page_;
+    page.readable = true;
+    page.writable = true;
+    page.backed = memory_->contains(lent_page_, 1);
+    flush_after_step_ = true;
+    return true;
 }
 
 // For one instruction: the next has to ask again.

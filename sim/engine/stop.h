@@ -120,6 +120,7 @@ struct Stop {
         EptViolation,         // fault
         EptMisconfiguration,  // fault
         LogFull,              // fault: of page-modification logging
+        ApicAccess,           // fault
         Instruction,          // instruction: about to run
         Deadline,             // cycles() has reached the deadline, at an exact instruction boundary
         BlockBoundary,        // asked for with stop_when_interruptible(): RFLAGS.IF = 1 and no shadow
@@ -139,6 +140,7 @@ struct Stop {
 
 inline Stop::Kind ept_stop(const MmuFault& fault) {
     if (fault.kind == MmuFault::Kind::PageModificationLogFull) return Stop::Kind::LogFull;
+    if (fault.kind == MmuFault::Kind::ApicAccess) return Stop::Kind::ApicAccess;
     return fault.kind == MmuFault::Kind::EptViolation ? Stop::Kind::EptViolation
                                                       : Stop::Kind::EptMisconfiguration;
 }

@@ -53,6 +53,7 @@ struct MmuFault {
         EptViolation,
         EptMisconfiguration,
         PageModificationLogFull,
+        ApicAccess,
     };
 
     Kind kind = Kind::None;
@@ -60,7 +61,7 @@ struct MmuFault {
     uint32_t error_code = 0;     // PageFault
     Gva gva;                     // the exact address; undefined where the access has no linear address
     Gpa gpa;                     // what EPT does
-    uint64_t qualification = 0;  // EptViolation: as the VMCS holds it, SDM Vol. 3C table 28-7
+    uint64_t qualification = 0;  // EptViolation, ApicAccess: as the VMCS holds it, SDM Vol. 3C 28.2.1
 
     constexpr explicit operator bool() const { return kind != Kind::None; }
     constexpr bool of_ept() const { return kind >= Kind::EptViolation; }

@@ -69,9 +69,36 @@ void Mmu::set_ept(std::optional<uint64_t> eptp, bool mode_based_execute) {
     eptp_ = eptp;
     ept_features_.mode_based_execute = mode_based_execute;
     nested_walk_ = NestedWalk(*memory_, x86::Eptp{eptp.value_or(0)}, ept_features_);
+    update_plain_tables();
     if (strict_ == nullptr) return flush_all();
     strict_->select_ept(eptp, mode_based_execute);
     ++generation_;
+}
+
+void Mmu::set_apic_access_page(std::optional<Hpa> page) {
+    const uint64_t next = page ? page->value() : kNoPage;
+    if (next == apic_access_page_) return;
+    apic_access_page_ = next;
+    update_plain_tables();
+    if (strict_ == nullptr) return flush_all();
+    ++generation_;
+}
+
+// UsualWalk does not read tables outside RAM.
+void Mmu::update_plain_tables() {
+    plain_tables_ = !ept_features_.mode_based_execute && apic_access_page_ >= memory_->size();
+}
+
+void Mmu::set_apic_fault(Gva gva, AccessType type, MmuFault& fault) {
+    using x86::ApicAccessType;
+    constexpr ApicAccessType kTypes[] = {ApicAccessType::LINEAR_READ, ApicAccessType::LINEAR_WRITE,
+                                         ApicAccessType::LINEAR_FETCH};
+    fault = {};
+    fault.kind = MmuFault::Kind::ApicAccess;
+    fault.gva = gva;
+    fault.qualification = x86::ApicAccessQualification{static_cast<uint16_t>(gva.page_offset()),
+                                                       kTypes[static_cast<size_t>(type)], false}
+                              .encode();
 }
 
 // False when the address is not canonical.
@@ -149,16 +176,28 @@ inline void Mmu::forget_table(const MmuFault& fault) {
     if (fault.of_ept()) tables_.erase(fault.gpa);
 }
 
+bool Mmu::translate_strictly(Gva gva, Access access, Translation& out, MmuFault& fault) {
+    if (!strict_->translate(gva, access, out, fault)) return false;
+    if (!is_apic_access_page(out.hpa)) return true;
+    set_apic_fault(gva, access.type, fault);
+    return false;
+}
+
 // A fault drops what was cached for the address: SDM Vol. 3A 4.10.4.1, Vol. 3C 29.4.3.1.
 bool Mmu::walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault) {
     if (strict_ != nullptr) [[unlikely]]
-        return strict_->translate(gva, access, out, fault);
+        return translate_strictly(gva, access, out, fault);
     TlbEntry entry;
     fault = {};
     walk(gva, access, entry, fault);
     if (fault) {
         tlb_.erase(gva.frame_number());
         forget_table(fault);
+        return false;
+    }
+    if (entry.hpa_page() == apic_access_page_) [[unlikely]] {  // never remembered
+        tlb_.erase(gva.frame_number());
+        set_apic_fault(gva, access.type, fault);
         return false;
     }
     tlb_.insert(entry);

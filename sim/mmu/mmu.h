@@ -56,6 +56,12 @@ class Mmu {
     std::optional<uint64_t> ept() const { return eptp_; }
     void set_modification_log(const PageModificationLog& log) { log_ = log; }
     const PageModificationLog& modification_log() const { return log_; }
+    // Accesses to this page are faults, whether a linear address or a walk of the guest's tables through EPT
+    // leads there. Another page than before flushes.
+    void set_apic_access_page(std::optional<Hpa> page);
+    bool is_apic_access_page(Hpa hpa) const { return hpa.page().value() == apic_access_page_; }
+    // Whether the guest's tables may be read without a look at what they lie in.
+    bool has_plain_tables() const { return plain_tables_; }
     // Width of a canonical linear address: 48 or 57 in IA-32e mode, else 32.
     unsigned linear_address_bits() const { return linear_bits_; }
 
@@ -128,6 +134,8 @@ class Mmu {
     };
 
     void note_watched(Gva gva, size_t bytes, Access access) const;
+    void update_plain_tables();
+    [[gnu::noinline]] static void set_apic_fault(Gva gva, AccessType type, MmuFault& fault);
     bool canonicalize(Gva& gva) const;
     static MmuFault non_canonical(Gva gva);
     bool suffices(const TlbEntry& entry, Access access) const;
@@ -136,6 +144,7 @@ class Mmu {
     void walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
     [[gnu::noinline]] void walk_by_the_rules(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
     void forget_table(const MmuFault& fault);
+    [[gnu::noinline]] bool translate_strictly(Gva gva, Access access, Translation& out, MmuFault& fault);
     bool walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault);
     MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);
 
@@ -152,6 +161,9 @@ class Mmu {
     PageModificationLog log_;
     NestedWalk nested_walk_;
     Tlb tlb_;  // empty while strict
+    static constexpr uint64_t kNoPage = ~uint64_t{0};
+    uint64_t apic_access_page_ = kNoPage;
+    bool plain_tables_ = true;
     TableCache tables_;
     std::unique_ptr<StrictTlb> strict_;
     uint64_t generation_ = 1;

@@ -28,7 +28,7 @@ uint64_t rights_of(uint64_t common, uint64_t any, uint64_t leaf, bool global_pag
 
 bool UsualWalk::applies(const Mmu& mmu) {
     return mmu.paging_mode() == kMode && mmu.strict() == nullptr && mmu.ept() &&
-           x86::Eptp{*mmu.ept()}.walk_length() == 4 && !mmu.ept_features().mode_based_execute;
+           x86::Eptp{*mmu.ept()}.walk_length() == 4 && mmu.has_plain_tables();
 }
 
 UsualWalk::UsualWalk(const Mmu& mmu, TableCache& tables, MmuFault& fault)

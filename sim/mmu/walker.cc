@@ -120,9 +120,20 @@ bool Walker::set_ept_flags(Gpa gpa, unsigned leaf_level, bool write) {
     return true;
 }
 
+// SDM Vol. 3C "Guest-Physical Accesses to the APIC-Access Page" (30.4.6.1). Without EPT the access is a
+// physical one, which need not exit.
+bool Walker::is_apic_access(Gpa gpa, Hpa hpa) {
+    if (!ept_enabled_ || !mmu_.is_apic_access_page(hpa)) return false;
+    fault_.kind = MmuFault::Kind::ApicAccess;
+    fault_.gpa = gpa;
+    fault_.qualification =
+        x86::ApicAccessQualification{0, x86::ApicAccessType::PHYSICAL_FETCH_OR_EXECUTION, false}.encode();
+    return true;
+}
+
 bool Walker::read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry) {
     NestedPage page;
-    if (!nested(gpa, nested_.wanted_of_tables(), page)) return false;
+    if (!nested(gpa, nested_.wanted_of_tables(), page) || is_apic_access(gpa, page.hpa)) return false;
     ++references_;
     entry = guest_entry_bytes_ == 4 ? load<uint32_t>(memory_, page.hpa) : load<uint64_t>(memory_, page.hpa);
     guest_steps_[level] = {entry, gpa, page.hpa, page.rights, page.suppress_ve};
@@ -172,7 +183,7 @@ uint64_t linear_rights(const Mmu& mmu, const TlbEntry& entry) {
 MmuFault Walker::physical(Gpa gpa, AccessType type, TlbEntry& entry) {
     entry.gpa_rights = TlbEntry::kUser | TlbEntry::kWritable | TlbEntry::kExecutable | TlbEntry::kDirty;
     entry.hpa_shifts = 12;
-    finish(gpa, type, entry);
+    if (finish(gpa, type, entry)) (void)is_apic_access(gpa, Hpa(entry.hpa_page()));
     return fault_;
 }
 

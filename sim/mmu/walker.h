@@ -70,6 +70,7 @@ class Walker {
     bool nested(Gpa gpa, uint64_t want, NestedPage& out);
     bool walk_ept(Gpa gpa, uint64_t want, NestedPage& out);
     bool set_ept_flags(Gpa gpa, unsigned leaf_level, bool write);
+    bool is_apic_access(Gpa gpa, Hpa hpa);
     bool read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry);
     bool set_guest_flags(unsigned leaf_level, bool write);
     bool finish(Gpa gpa, AccessType type, TlbEntry& entry);

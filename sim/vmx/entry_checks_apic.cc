@@ -7,30 +7,56 @@ namespace {
 
 using F = x86::VmcsField;
 using x86::PrimaryControls;
+using x86::SecondaryControls;
+
+constexpr F kSecondary = F::SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
 
 bool is_page(const EntryChecker& c, F field) {
     const uint64_t address = c.get(field);
     return (address & 0xfff) == 0 && c.capabilities.fits_physical_width(address);
 }
 
+constexpr uint32_t kNeedShadow =
+    SecondaryControls::VIRTUALIZE_X2APIC_MODE | SecondaryControls::APIC_REGISTER_VIRTUALIZATION;
+
+bool check_needs_shadow(EntryChecker& c) {
+    const uint32_t secondary = c.vmcs.secondary().raw;
+    const bool shadow = c.vmcs.primary().has(PrimaryControls::USE_TPR_SHADOW);
+    const auto fine = [&](uint32_t control) { return shadow || (secondary & control) == 0; };
+    return c.require(fine(SecondaryControls::VIRTUALIZE_X2APIC_MODE), "controls.x2apic.needs_tpr_shadow",
+                     kSecondary) &&
+           c.require(fine(SecondaryControls::APIC_REGISTER_VIRTUALIZATION),
+                     "controls.apic_registers.needs_tpr_shadow", kSecondary);
+}
+
 }  // namespace
 
 bool check_apic_controls(EntryChecker& c) {
+    const SecondaryControls secondary = c.vmcs.secondary();
     const bool shadow = c.vmcs.primary().has(PrimaryControls::USE_TPR_SHADOW);
+    const bool accesses = secondary.has(SecondaryControls::VIRTUALIZE_APIC_ACCESSES);
     return c.require(!shadow || is_page(c, F::VIRTUAL_APIC_ADDRESS), "controls.virtual_apic.address",
-                     F::VIRTUAL_APIC_ADDRESS);
+                     F::VIRTUAL_APIC_ADDRESS) &&
+           check_needs_shadow(c) &&
+           c.require(!accesses || !secondary.has(SecondaryControls::VIRTUALIZE_X2APIC_MODE),
+                     "controls.x2apic.with_apic_accesses", kSecondary) &&
+           c.require(!accesses || is_page(c, F::APIC_ACCESS_ADDRESS), "controls.apic_access.address",
+                     F::APIC_ACCESS_ADDRESS);
 }
 
 // Of these one depends on memory.
 bool check_tpr_threshold(EntryChecker& c) {
     if (!c.vmcs.primary().has(PrimaryControls::USE_TPR_SHADOW)) return true;
     const uint32_t threshold = c.get32(F::TPR_THRESHOLD);
+    const bool above = (threshold & 0xf) > c.virtual_task_priority_class();
     return c.require((threshold & ~0xfu) == 0, "controls.tpr_threshold.reserved", F::TPR_THRESHOLD) &&
-           c.require((threshold & 0xf) <= c.virtual_task_priority_class(),
-                     "controls.tpr_threshold.above_vtpr", F::TPR_THRESHOLD);
+           c.require(!above || !depends_on_virtual_apic(c.vmcs), "controls.tpr_threshold.above_vtpr",
+                     F::TPR_THRESHOLD);
 }
 
-// Whether VM entry has to look at VTPR each time.
-bool depends_on_virtual_apic(const Vmcs& vmcs) { return vmcs.primary().has(PrimaryControls::USE_TPR_SHADOW); }
+bool depends_on_virtual_apic(const Vmcs& vmcs) {
+    return vmcs.primary().has(PrimaryControls::USE_TPR_SHADOW) &&
+           !vmcs.secondary().has(SecondaryControls::VIRTUALIZE_APIC_ACCESSES);
+}
 
 }  // namespace vtless::sim

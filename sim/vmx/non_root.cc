@@ -21,6 +21,9 @@ const ExitRecord& NonRoot::run(Vmcs& vmcs) {
     monitor_trap_ = false;
     monitor_armed_ = false;
     pause_loop_.any = false;
+    tpr_below_threshold_ = false;
+    if (plan_.virtual_apic) [[unlikely]]
+        begin_virtual_apic();
     parts_.events.set_stalled(false);
     Next next = inject();
     while (next == Next::Run) next = advance();
@@ -36,6 +39,7 @@ void NonRoot::plan(Vmcs& vmcs) {
     plan_.interrupt_window = primary.has(x86::PrimaryControls::INTERRUPT_WINDOW_EXITING);
     plan_.nmi_window = primary.has(x86::PrimaryControls::NMI_WINDOW_EXITING);
     plan_.takes_interrupts = !vmcs.pin().has(x86::PinControls::EXTERNAL_INTERRUPT_EXITING);
+    plan_.virtual_apic = primary.has(x86::PrimaryControls::USE_TPR_SHADOW);
     plan_stops(false);
 }
 
@@ -98,6 +102,8 @@ Next NonRoot::dispatch(const Stop& stop) {
         case Stop::Kind::EptMisconfiguration:
         case Stop::Kind::LogFull:
             return exit_for_mmu(stop.fault);
+        case Stop::Kind::ApicAccess:
+            return on_apic_access(stop.fault);
         case Stop::Kind::Instruction:
             return on_instruction(stop.instruction);
         case Stop::Kind::Deadline:

@@ -19,6 +19,11 @@
 #include "sim/vmx/msr_unit.h"
 #include "sim/vmx/vmcs.h"
 
+namespace vtless::x86 {
+struct MemoryInstruction;
+enum class ApicAccessType : uint8_t;
+}  // namespace vtless::x86
+
 namespace vtless::sim {
 
 class VirtualApic;
@@ -158,8 +163,21 @@ class NonRoot {
     VirtualApic virtual_apic() const;
     [[gnu::noinline]] Next mov_to_virtual_cr8(const StoppedInstruction& instruction, uint64_t value);
     [[gnu::noinline]] uint64_t virtual_cr8() const;
+    [[gnu::noinline]] Next read_virtual_x2apic(const StoppedInstruction& instruction, x86::Msr msr);
+    [[gnu::noinline]] Next write_virtual_x2apic(const StoppedInstruction& instruction, x86::Msr msr,
+                                                uint64_t value);
+    [[gnu::noinline]] void begin_virtual_apic();
     Next virtualize_tpr();
     Next exit_behind(x86::ExitReason reason, uint64_t qualification = 0);
+
+    // non_root_apic_access.cc
+    struct ApicOperand;
+    [[gnu::noinline]] Next on_apic_access(const MmuFault& fault);
+    std::optional<ApicOperand> apic_operand(const x86::MemoryInstruction& instruction, Gva at) const;
+    Next access_virtual_apic(const ApicOperand& operand, Gva at);
+    Next emulate_apic_write(unsigned offset);
+    Next exit_for_apic_access(MmuFault fault, x86::ApicAccessType type);
+    uint64_t apic_access_qualification(const MmuFault& fault) const;
 
     // non_root_vm_functions.cc
     Next vmfunc(const StoppedInstruction& instruction);
@@ -206,7 +224,8 @@ class NonRoot {
         bool monitor_trap_flag = false;
         bool interrupt_window = false;
         bool nmi_window = false;
-        bool takes_interrupts = false;     // external interrupts are the guest's own
+        bool takes_interrupts = false;  // external interrupts are the guest's own
+        bool virtual_apic = false;
         bool time_stamp_disabled = false;  // CR4.TSD, which `stops` depend on
         OptionalStops stops;
     };
@@ -216,10 +235,11 @@ class NonRoot {
     Vmcs* vmcs_ = nullptr;  // whose plan this is
     Plan plan_;
     ExitRecord exit_;
-    std::optional<Event> delivering_;  // the event during whose delivery an exit would happen
-    bool iret_unblocked_nmi_ = false;  // by the instruction that is running
-    bool monitor_trap_ = false;        // an MTF VM exit is pending at this instruction boundary
-    bool monitor_armed_ = false;       // by MONITOR, since VM entry
+    std::optional<Event> delivering_;   // the event during whose delivery an exit would happen
+    bool iret_unblocked_nmi_ = false;   // by the instruction that is running
+    bool monitor_trap_ = false;         // an MTF VM exit is pending at this instruction boundary
+    bool monitor_armed_ = false;        // by MONITOR, since VM entry
+    bool tpr_below_threshold_ = false;  // since VM entry: an exit as soon as the guest is not shut down
     // Executions of PAUSE at CPL 0 since VM entry, in engine cycles: the last one, and the first of its loop.
     struct PauseLoop {
         bool any = false;

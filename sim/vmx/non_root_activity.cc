@@ -29,7 +29,8 @@ Next NonRoot::take_events_of_shutdown(uint64_t now) {
     if (now >= state_.preemption_deadline) return exit_with(ExitReason::PREEMPTION_TIMER);
     if (vmcs_->primary().has(PrimaryControls::NMI_WINDOW_EXITING) && !parts_.guest.nmi_blocked())
         return exit_with(ExitReason::NMI_WINDOW);
-    return parts_.events.nmi_pending() ? take_nmi() : Next::Run;
+    if (parts_.events.nmi_pending() && take_nmi() == Next::Exit) return Next::Exit;
+    return tpr_below_threshold_ && !shut_down() ? exit_with(ExitReason::TPR_BELOW_THRESHOLD) : Next::Run;
 }
 
 uint64_t NonRoot::next_wakeup() const {

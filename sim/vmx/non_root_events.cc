@@ -36,15 +36,16 @@ Next NonRoot::inject() {
 
 bool NonRoot::events_possible() const {
     return plan_.interrupt_window || plan_.nmi_window || state_.activity != ActivityState::ACTIVE ||
-           state_.pending_debug != 0 || monitor_trap_ || next_deadline() != HostEvents::kNever ||
-           parts_.events.interrupt_pending() || parts_.events.signals_pending() ||
-           parts_.events.exit_requested();
+           state_.pending_debug != 0 || (monitor_trap_ | tpr_below_threshold_) ||
+           next_deadline() != HostEvents::kNever || parts_.events.interrupt_pending() ||
+           parts_.events.signals_pending() || parts_.events.exit_requested();
 }
 
 Next NonRoot::take_events() {
     const uint64_t now = parts_.msrs.tsc();
     parts_.events.advance_to(now);
     if (parts_.events.exit_requested()) return on_requested();
+    if (tpr_below_threshold_ && !shut_down()) return exit_with(ExitReason::TPR_BELOW_THRESHOLD);
     if (parts_.events.start_signals_pending() && take_start_signals() == Next::Exit) return Next::Exit;
     if (shut_down()) return take_events_of_shutdown(now);
     if (monitor_trap_) return exit_with(ExitReason::MONITOR_TRAP_FLAG);

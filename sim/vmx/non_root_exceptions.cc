@@ -143,6 +143,8 @@ Next NonRoot::exit_for_mmu(const MmuFault& fault) {
     } else {
         exit_.resume_flag = ResumeFlag::Set;
     }
+    if (fault.kind == MmuFault::Kind::ApicAccess)
+        return exit_with(ExitReason::APIC_ACCESS, apic_access_qualification(fault));
     if (fault.kind == MmuFault::Kind::PageModificationLogFull)
         return exit_with(ExitReason::PML_FULL, violation_qualification(fault));
     exit_.guest_physical = fault.gpa.value();

@@ -30,7 +30,8 @@ Next NonRoot::rdmsr(const StoppedInstruction& instruction) {
     const auto msr = static_cast<uint32_t>(read_gpr(x86::Gpr::RCX, 4));
     if (msr_exits(msr, false)) return exit_for(instruction, ExitReason::RDMSR);
     uint64_t value = 0;
-    if (!parts_.msrs.read(static_cast<Msr>(msr), World::Guest, value)) return raise_gp();
+    if (!parts_.msrs.read(static_cast<Msr>(msr), World::Guest, value))
+        return read_virtual_x2apic(instruction, static_cast<Msr>(msr));
     if (static_cast<Msr>(msr) == Msr::IA32_TIME_STAMP_COUNTER) value = guest_tsc();
     set_edx_eax(value);
     complete(instruction);
@@ -45,7 +46,8 @@ Next NonRoot::wrmsr(const StoppedInstruction& instruction) {
         return finish_moved(instruction, write_efer(engine().edit_state(), parts_.mmu, value,
                                                     parts_.capabilities.guest_features));
     const uint64_t before = parts_.root.tsc_offset;
-    if (!parts_.msrs.write(static_cast<Msr>(msr), World::Guest, value)) return raise_gp();
+    if (!parts_.msrs.write(static_cast<Msr>(msr), World::Guest, value))
+        return write_virtual_x2apic(instruction, static_cast<Msr>(msr), value);
     // The preemption timer counts the time-stamp counter's increments: what is written is none. 26.5.1.
     if (state_.preemption_deadline != HostEvents::kNever)
         state_.preemption_deadline += parts_.root.tsc_offset - before;

@@ -128,6 +128,7 @@ void RootCode::load_root() {
     if (StrictTlb* strict = processor_.mmu_->strict()) strict->select_vpid(0, Hpa());
     processor_.mmu_->set_ept(memory_map_);
     processor_.mmu_->set_modification_log({});
+    processor_.mmu_->set_apic_access_page(std::nullopt);
     processor_.mmu_->set_paging(paging_state(cpu, *processor_.mmu_));
     processor_.mmu_->flush_all();
     root_.state() = {};

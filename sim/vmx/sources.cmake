@@ -3,6 +3,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/allowed_values.cc
   vmx/allowed_values_text.cc
   vmx/advertise.cc
+  vmx/apic_access_rules.cc
   vmx/capability.cc
   vmx/cpuid.cc
   vmx/entry_checks.cc
@@ -24,6 +25,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/non_root.cc
   vmx/non_root_activity.cc
   vmx/non_root_apic.cc
+  vmx/non_root_apic_access.cc
   vmx/non_root_debug.cc
   vmx/non_root_events.cc
   vmx/non_root_exceptions.cc

@@ -243,6 +243,8 @@ void VmxProcessor::load_translation(Vmcs& vmcs) {
     mmu_->set_modification_log(
         logs ? PageModificationLog(vmcs.get_address(F::PML_ADDRESS), vmcs.slot(F::PML_INDEX))
              : PageModificationLog());
+    const bool apic = secondary.has(x86::SecondaryControls::VIRTUALIZE_APIC_ACCESSES);
+    mmu_->set_apic_access_page(apic ? std::optional(vmcs.get_address(F::APIC_ACCESS_ADDRESS)) : std::nullopt);
     const bool tagged = secondary.has(x86::SecondaryControls::ENABLE_VPID);
     const auto vpid = tagged ? vmcs.get16(F::VPID) : uint16_t{0};
     const bool strict = mmu_->strict() != nullptr;
