@@ -64,6 +64,8 @@ void print_capabilities(const sim::VmxCapabilities& can) {
         {"virtualized APIC accesses", secondary.supports(S::VIRTUALIZE_APIC_ACCESSES)},
         {"virtualized x2APIC mode", secondary.supports(S::VIRTUALIZE_X2APIC_MODE)},
         {"APIC-register virtualization", secondary.supports(S::APIC_REGISTER_VIRTUALIZATION)},
+        {"virtual-interrupt delivery", secondary.supports(S::VIRTUAL_INTERRUPT_DELIVERY)},
+        {"posted interrupts", pin.supports(x86::PinControls::PROCESS_POSTED_INTERRUPTS)},
     };
     for (const Feature& feature : features)
         fmt::print("  {:<30}{}\n", feature.name, feature.has ? "yes" : "no");

@@ -68,7 +68,8 @@ inline constexpr uint64_t kBasic =
 
 inline constexpr uint32_t kPinAllowed1 = x86::kPinDefault1 | x86::PinControls::EXTERNAL_INTERRUPT_EXITING |
                                          x86::PinControls::NMI_EXITING | x86::PinControls::VIRTUAL_NMIS |
-                                         x86::PinControls::ACTIVATE_VMX_PREEMPTION_TIMER;
+                                         x86::PinControls::ACTIVATE_VMX_PREEMPTION_TIMER |
+                                         x86::PinControls::PROCESS_POSTED_INTERRUPTS;
 
 inline constexpr uint32_t kPrimaryAllowed1 = [] {
     using P = x86::PrimaryControls;
@@ -83,10 +84,10 @@ inline constexpr uint32_t kPrimaryAllowed1 = [] {
 inline constexpr uint32_t kSecondaryAllowed1 = [] {
     using S = x86::SecondaryControls;
     return S::VIRTUALIZE_APIC_ACCESSES | S::VIRTUALIZE_X2APIC_MODE | S::APIC_REGISTER_VIRTUALIZATION |
-           S::ENABLE_EPT | S::DESCRIPTOR_TABLE_EXITING | S::ENABLE_RDTSCP | S::ENABLE_VPID |
-           S::WBINVD_EXITING | S::UNRESTRICTED_GUEST | S::PAUSE_LOOP_EXITING | S::RDRAND_EXITING |
-           S::ENABLE_VM_FUNCTIONS | S::VMCS_SHADOWING | S::RDSEED_EXITING | S::ENABLE_PML |
-           S::EPT_VIOLATION_VE | S::MODE_BASED_EXECUTE_CONTROL_FOR_EPT | S::USE_TSC_SCALING;
+           S::VIRTUAL_INTERRUPT_DELIVERY | S::ENABLE_EPT | S::DESCRIPTOR_TABLE_EXITING | S::ENABLE_RDTSCP |
+           S::ENABLE_VPID | S::WBINVD_EXITING | S::UNRESTRICTED_GUEST | S::PAUSE_LOOP_EXITING |
+           S::RDRAND_EXITING | S::ENABLE_VM_FUNCTIONS | S::VMCS_SHADOWING | S::RDSEED_EXITING |
+           S::ENABLE_PML | S::EPT_VIOLATION_VE | S::MODE_BASED_EXECUTE_CONTROL_FOR_EPT | S::USE_TSC_SCALING;
 }();
 
 inline constexpr uint32_t kExitAllowed1 = [] {

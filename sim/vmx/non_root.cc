@@ -21,6 +21,7 @@ const ExitRecord& NonRoot::run(Vmcs& vmcs) {
     monitor_trap_ = false;
     monitor_armed_ = false;
     pause_loop_.any = false;
+    virtual_interrupt_ = false;
     tpr_below_threshold_ = false;
     if (plan_.virtual_apic) [[unlikely]]
         begin_virtual_apic();
@@ -65,7 +66,7 @@ Next NonRoot::advance() {
 
 void NonRoot::prepare_run() {
     const bool held_interrupt = plan_.takes_interrupts && parts_.events.interrupt_pending();
-    engine().stop_when_interruptible(plan_.interrupt_window || held_interrupt);
+    engine().stop_when_interruptible(plan_.interrupt_window || held_interrupt || virtual_interrupt_);
     const bool tsd = (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
     if (tsd != plan_.time_stamp_disabled) plan_stops(tsd);
     engine().set_optional_stops(plan_.stops);  // another's code may have run in the engine

@@ -167,7 +167,15 @@ class NonRoot {
     [[gnu::noinline]] Next write_virtual_x2apic(const StoppedInstruction& instruction, x86::Msr msr,
                                                 uint64_t value);
     [[gnu::noinline]] void begin_virtual_apic();
+    bool delivers_virtual_interrupts() const {
+        return vmcs_->secondary().has(x86::SecondaryControls::VIRTUAL_INTERRUPT_DELIVERY);
+    }
+    void evaluate_virtual_interrupts();
+    [[gnu::noinline]] Next take_virtual_interrupt();
+    [[gnu::noinline]] Next take_interrupts_and_notifications();
     Next virtualize_tpr();
+    Next virtualize_eoi();
+    Next virtualize_self_ipi(uint8_t vector);
     Next exit_behind(x86::ExitReason reason, uint64_t qualification = 0);
 
     // non_root_apic_access.cc
@@ -239,6 +247,7 @@ class NonRoot {
     bool iret_unblocked_nmi_ = false;   // by the instruction that is running
     bool monitor_trap_ = false;         // an MTF VM exit is pending at this instruction boundary
     bool monitor_armed_ = false;        // by MONITOR, since VM entry
+    bool virtual_interrupt_ = false;    // one is recognized, and waits until it may be delivered
     bool tpr_below_threshold_ = false;  // since VM entry: an exit as soon as the guest is not shut down
     // Executions of PAUSE at CPL 0 since VM entry, in engine cycles: the last one, and the first of its loop.
     struct PauseLoop {

@@ -51,6 +51,18 @@ Gva address_of(const CpuState& cpu, const MemoryInstruction& instruction, const 
     return operand_address(cpu, stopped);
 }
 
+// A fixed, edge-triggered interrupt of vector 16 or above to the processor itself, nothing reserved.
+bool is_self_ipi(uint32_t command) {
+    constexpr uint32_t kReserved = 0xfff32000;
+    constexpr uint32_t kDeliveryStatus = 1u << 12;
+    constexpr uint32_t kLevelTriggered = 1u << 15;
+    constexpr uint32_t kShorthand = 3u << 18;
+    constexpr uint32_t kSelf = 1u << 18;
+    constexpr uint32_t kDeliveryMode = 7u << 8;
+    return (command & (kReserved | kDeliveryStatus | kLevelTriggered | kDeliveryMode)) == 0 &&
+           (command & kShorthand) == kSelf && (command & 0xf0) != 0;
+}
+
 bool has_two_operands_in_memory(const MemoryInstruction& instruction) {
     return instruction.op == x86::MemoryOp::MOVS || instruction.op == x86::MemoryOp::CMPS;
 }
@@ -140,6 +152,14 @@ Next NonRoot::emulate_apic_write(unsigned offset) {
     if (offset >= apic::ICR_HIGH && offset < apic::ICR_HIGH + 4) {
         registers.write(apic::ICR_HIGH, 3, 0);
         return Next::Run;
+    }
+    if (delivers_virtual_interrupts() && offset == apic::EOI) {
+        registers.write(apic::EOI, 4, 0);
+        return virtualize_eoi();
+    }
+    if (delivers_virtual_interrupts() && offset == apic::ICR_LOW) {
+        const auto command = static_cast<uint32_t>(registers.read(apic::ICR_LOW, 4));
+        if (is_self_ipi(command)) return virtualize_self_ipi(static_cast<uint8_t>(command));
     }
     return exit_behind(ExitReason::APIC_WRITE, offset);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Events between instructions, in the SDM's order of priority: INIT, monitor trap flag, pending debug
-// exceptions, preemption timer, NMI window, NMI, interrupt window, external interrupt.
+// exceptions, preemption timer, NMI window, NMI, interrupt window or virtual interrupt, external interrupt.
 // SDM Vol. 3C "Special Features of VM Entry" (27.7), "Other Causes of VM Exits" (26.2).
 #include "isa/x86/rflags.h"
 #include "sim/vmx/non_root.h"
@@ -36,7 +36,7 @@ Next NonRoot::inject() {
 
 bool NonRoot::events_possible() const {
     return plan_.interrupt_window || plan_.nmi_window || state_.activity != ActivityState::ACTIVE ||
-           state_.pending_debug != 0 || (monitor_trap_ | tpr_below_threshold_) ||
+           state_.pending_debug != 0 || (monitor_trap_ | virtual_interrupt_ | tpr_below_threshold_) ||
            next_deadline() != HostEvents::kNever || parts_.events.interrupt_pending() ||
            parts_.events.signals_pending() || parts_.events.exit_requested();
 }
@@ -62,6 +62,8 @@ Next NonRoot::take_events() {
         (engine().rflags() & x86::rflags::IF) != 0 && engine().shadow() == Shadow::None) {
         return exit_with(ExitReason::INTERRUPT_WINDOW);
     }
+    if (virtual_interrupt_ && take_virtual_interrupt() == Next::Exit) return Next::Exit;
+    if (monitor_trap_) return Next::Run;
     return parts_.events.interrupt_pending() ? take_interrupt() : Next::Run;
 }
 
@@ -91,6 +93,8 @@ Next NonRoot::take_nmi() {
 // External-interrupt exiting ignores RFLAGS.IF. SDM Vol. 3C 26.2.
 Next NonRoot::take_interrupt() {
     if (vmcs_->pin().has(PinControls::EXTERNAL_INTERRUPT_EXITING)) {
+        if (vmcs_->pin().has(PinControls::PROCESS_POSTED_INTERRUPTS)) [[unlikely]]
+            return take_interrupts_and_notifications();
         if (vmcs_->exit_controls().has(x86::ExitControls::ACKNOWLEDGE_INTERRUPT_ON_EXIT))
             exit_.interruption = EventInfo::external_interrupt(*parts_.events.acknowledge());
         return exit_with(ExitReason::EXTERNAL_INTERRUPT);

@@ -54,9 +54,10 @@ Next NonRoot::mwait(const StoppedInstruction& instruction) {
     complete(instruction);
     if (!monitor_armed_) return Next::Run;
     monitor_armed_ = false;
-    const bool waits = state_.pending_debug == 0 && !parts_.events.interrupt_pending() &&
-                       !parts_.events.nmi_pending() && !parts_.events.exit_requested() &&
-                       !plan_.interrupt_window && !plan_.nmi_window && !plan_.monitor_trap_flag;
+    const bool waits = state_.pending_debug == 0 && !virtual_interrupt_ &&
+                       !parts_.events.interrupt_pending() && !parts_.events.nmi_pending() &&
+                       !parts_.events.exit_requested() && !plan_.interrupt_window && !plan_.nmi_window &&
+                       !plan_.monitor_trap_flag;
     return waits ? wait_for_event() : Next::Run;
 }
 

@@ -31,16 +31,9 @@ struct MissingControl {
 
 // clang-format off
 inline constexpr MissingField kMissingFields[] = {
-    {x86::VmcsField::POSTED_INTERRUPT_NOTIFICATION_VECTOR, "process posted interrupts"},
     {x86::VmcsField::HLAT_PREFIX_SIZE, "activate tertiary controls"},
     {x86::VmcsField::LAST_PID_POINTER_INDEX, "activate tertiary controls"},
-    {x86::VmcsField::GUEST_INTERRUPT_STATUS, "virtual-interrupt delivery"},
     {x86::VmcsField::GUEST_UINV, "load UINV"},
-    {x86::VmcsField::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, "process posted interrupts"},
-    {x86::VmcsField::EOI_EXIT_BITMAP_0, "virtual-interrupt delivery"},
-    {x86::VmcsField::EOI_EXIT_BITMAP_1, "virtual-interrupt delivery"},
-    {x86::VmcsField::EOI_EXIT_BITMAP_2, "virtual-interrupt delivery"},
-    {x86::VmcsField::EOI_EXIT_BITMAP_3, "virtual-interrupt delivery"},
     {x86::VmcsField::XSS_EXITING_BITMAP, "enable XSAVES/XRSTORS"},
     {x86::VmcsField::ENCLS_EXITING_BITMAP, "enable ENCLS exiting"},
     {x86::VmcsField::SUB_PAGE_PERMISSION_TABLE_POINTER, "sub-page write permissions for EPT"},
@@ -77,7 +70,6 @@ inline constexpr MissingExit kMissingExits[] = {
     {x86::ExitReason::GETSEC, "there is no SMX: GETSEC is #UD"},
     {x86::ExitReason::RSM, "there is no SMM: RSM is #UD"},
     {x86::ExitReason::ENTRY_FAILURE_MACHINE_CHECK, "there are no machine checks"},
-    {x86::ExitReason::VIRTUALIZED_EOI, "no local APIC is modelled"},
     {x86::ExitReason::INVPCID, "the engine has no such instructions"},
     {x86::ExitReason::ENCLS, "there is no SGX"},
     {x86::ExitReason::XSAVES, "the engine has no such instructions"},

@@ -111,7 +111,11 @@ constexpr std::array kFreeControlFields = {F::EXCEPTION_BITMAP,
                                            F::EXECUTIVE_VMCS_POINTER,
                                            F::PLE_GAP,
                                            F::PLE_WINDOW,
-                                           F::EPTP_INDEX};
+                                           F::EPTP_INDEX,
+                                           F::EOI_EXIT_BITMAP_0,
+                                           F::EOI_EXIT_BITMAP_1,
+                                           F::EOI_EXIT_BITMAP_2,
+                                           F::EOI_EXIT_BITMAP_3};
 constexpr std::array kTableFields = {F::GUEST_GDTR_BASE, F::GUEST_GDTR_LIMIT, F::GUEST_IDTR_BASE,
                                      F::GUEST_IDTR_LIMIT};
 constexpr std::array kModeFields = {F::GUEST_CR0, F::GUEST_CR4, F::GUEST_IA32_EFER};
@@ -126,12 +130,14 @@ constexpr std::array kNonRegisterFields = {F::GUEST_ACTIVITY_STATE, F::GUEST_INT
                                            F::GUEST_PENDING_DEBUG_EXCEPTIONS, F::VMCS_LINK_POINTER};
 constexpr std::array kPdpteFields = {F::GUEST_PDPTE0, F::GUEST_PDPTE1, F::GUEST_PDPTE2, F::GUEST_PDPTE3};
 constexpr std::array kFreeGuestFields = {F::GUEST_RSP, F::GUEST_SMBASE, F::VMX_PREEMPTION_TIMER_VALUE,
-                                         F::PML_INDEX};
+                                         F::PML_INDEX, F::GUEST_INTERRUPT_STATUS};
 
 constexpr CheckGroups control_groups(VmcsField field) {
     if (contains(kEventFields, field))
         return groups(CheckGroup::EventInjection, CheckGroup::GuestRip, CheckGroup::GuestNonRegister);
     if (contains(kFreeControlFields, field)) return 0;
+    if (field == F::VM_EXIT_CONTROLS)  // posted interrupts need an acknowledgement
+        return kExecutionGroups | groups(CheckGroup::ExitControls, CheckGroup::Host);
     if (contains(kExitControlFields, field)) return groups(CheckGroup::ExitControls, CheckGroup::Host);
     if (contains(kEntryControlFields, field))
         return groups(CheckGroup::EntryControls, CheckGroup::EventInjection, CheckGroup::Host) | kGuestGroups;

@@ -83,6 +83,27 @@ uint64_t info(EventType type, unsigned vector, bool error_code = false) {
 constexpr uint32_t kRestricted = SecondaryControls::ENABLE_EPT | SecondaryControls::ENABLE_VPID;
 constexpr uint32_t kFull = kRestricted | SecondaryControls::UNRESTRICTED_GUEST;
 
+std::vector<VmcsWrite> followed_by(std::vector<VmcsWrite> writes, const std::vector<VmcsWrite>& more) {
+    writes.insert(writes.end(), more.begin(), more.end());
+    return writes;
+}
+
+// With virtual-interrupt delivery, and with posted interrupts.
+std::vector<VmcsWrite> delivery(const std::vector<VmcsWrite>& more) {
+    return followed_by({{kPrimary, primary(PrimaryControls::USE_TPR_SHADOW)},
+                        {kSecondary, kFull | SecondaryControls::VIRTUAL_INTERRUPT_DELIVERY},
+                        {F::VIRTUAL_APIC_ADDRESS, kVirtualApic}},
+                       more);
+}
+std::vector<VmcsWrite> posting(const std::vector<VmcsWrite>& more) {
+    constexpr uint32_t kPosting =
+        PinControls::EXTERNAL_INTERRUPT_EXITING | PinControls::PROCESS_POSTED_INTERRUPTS;
+    return followed_by(delivery({{kPin, pin(kPosting)},
+                                 {F::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0xf2},
+                                 {F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, 0x5040}}),
+                       more);
+}
+
 }  // namespace
 
 std::vector<VmcsWrite> v8086(std::vector<VmcsWrite> more) {
@@ -108,7 +129,7 @@ std::vector<VmcsWrite> v8086(std::vector<VmcsWrite> more) {
 std::vector<BrokenVmcs> broken_controls() {
     return {
         {"controls.pin.reserved", {{kPin, 0}}},
-        {"controls.pin.reserved", {{kPin, pin(0) | PinControls::PROCESS_POSTED_INTERRUPTS}}},
+        {"controls.pin.reserved", {{kPin, pin(0) | 1u << 8}}},
         {"controls.primary.reserved", {{kPrimary, 0}}},
         {"controls.primary.reserved", {{kPrimary, primary(0) | PrimaryControls::ACTIVATE_TERTIARY_CONTROLS}}},
         {"controls.secondary.reserved",
@@ -136,6 +157,19 @@ std::vector<BrokenVmcs> broken_controls() {
          {{kSecondary, kFull | SecondaryControls::VIRTUALIZE_X2APIC_MODE}}},
         {"controls.apic_registers.needs_tpr_shadow",
          {{kSecondary, kFull | SecondaryControls::APIC_REGISTER_VIRTUALIZATION}}},
+        {"controls.virtual_interrupts.needs_tpr_shadow",
+         {{kSecondary, kFull | SecondaryControls::VIRTUAL_INTERRUPT_DELIVERY}}},
+        {"controls.virtual_interrupts.needs_external_interrupt_exiting",
+         delivery({{kPin, pin(PinControls::NMI_EXITING)}})},
+        {"controls.posted_interrupts.needs_virtual_interrupts",
+         {{kPin, pin(PinControls::EXTERNAL_INTERRUPT_EXITING | PinControls::PROCESS_POSTED_INTERRUPTS)}}},
+        {"controls.posted_interrupts.needs_acknowledge",
+         posting({{F::VM_EXIT_CONTROLS, exit_controls(ExitControls::HOST_ADDRESS_SPACE_SIZE)}})},
+        {"controls.posted_interrupts.vector", posting({{F::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0x1f2}})},
+        {"controls.posted_interrupts.descriptor",
+         posting({{F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, 0x5020}})},
+        {"controls.posted_interrupts.descriptor",
+         posting({{F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, kTooWide}})},
         {"controls.x2apic.with_apic_accesses",
          {{kPrimary, primary(PrimaryControls::USE_TPR_SHADOW)},
           {kSecondary,
@@ -518,6 +552,13 @@ std::vector<BrokenVmcs> barely_good_vmcss() {
           {F::VIRTUAL_APIC_ADDRESS, kVirtualApic},
           {F::APIC_ACCESS_ADDRESS, kTooWide - 0x1000},
           {F::TPR_THRESHOLD, 6}}},
+        {"controls.virtual_interrupts.needs_tpr_shadow", delivery({})},
+        {"controls.tpr_threshold.reserved", delivery({{F::TPR_THRESHOLD, ~0u}})},
+        {"controls.posted_interrupts.descriptor",
+         posting({{F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, kTooWide - 0x40},
+                  {F::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0xff}})},
+        {"controls.posted_interrupts.vector",
+         {{F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, 1}, {F::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0xffff}}},
         {"controls.x2apic.needs_tpr_shadow",
          {{kPrimary, primary(PrimaryControls::USE_TPR_SHADOW)},
           {kSecondary, kFull | SecondaryControls::VIRTUALIZE_X2APIC_MODE |
