@@ -19,10 +19,10 @@ VmExit unhandled(x86::ExitReason reason, Core<Hw>& core) {
 
 // The local APIC's page: the embedder's interface answers, nothing is left for the caller.
 template <class Hw>
-Result<VmExit> access_apic_page(Core<Hw>& core, x86::ExitReason reason, Gpa gpa) {
-    const Gva gla(core.vmcs.read(x86::VmcsField::GUEST_LINEAR_ADDRESS));
+Result<VmExit> access_apic_page(Core<Hw>& core, x86::ExitReason reason, Gpa gpa,
+                                const AccessedOperand& accessed) {
     LocalApic& apic = *core.config.local_apic;
-    auto started = start_mmio(core, gpa, gla);
+    auto started = start_mmio(core, gpa, accessed);
     if (!started) return unhandled(reason, core);
     if (const auto* read = (*started)->template get_if<VmExit::MmioRead>()) {
         uint64_t value = 0;
@@ -73,8 +73,9 @@ Result<VmExit> handle_ept_violation(Core<Hw>& core) {
     constexpr uint64_t kByOperand = x86::EptViolationQualification::LINEAR_ADDRESS_VALID |
                                     x86::EptViolationQualification::FINAL_TRANSLATION;
     if (interrupted || how.fetch() || !how.has(kByOperand)) return ept_detail::unhandled(kReason, core);
-    if (core.is_apic_page(gpa)) return ept_detail::access_apic_page(core, kReason, gpa);
-    auto started = start_mmio(core, gpa, Gva(core.vmcs.read(VmcsField::GUEST_LINEAR_ADDRESS)));
+    const AccessedOperand accessed{core.vmcs.read(VmcsField::GUEST_LINEAR_ADDRESS)};
+    if (core.is_apic_page(gpa)) return ept_detail::access_apic_page(core, kReason, gpa, accessed);
+    auto started = start_mmio(core, gpa, accessed);
     if (!started) return ept_detail::unhandled(kReason, core);
     return *started;
 }
@@ -89,7 +90,9 @@ Result<VmExit> handle_apic_access(Core<Hw>& core) {
         how.type == x86::ApicAccessType::LINEAR_READ || how.type == x86::ApicAccessType::LINEAR_WRITE;
     if (interrupted || !by_operand || core.config.local_apic == nullptr)
         return ept_detail::unhandled(kReason, core);
-    return ept_detail::access_apic_page(core, kReason, core.config.apic_base + how.offset);
+    const bool stored = how.type == x86::ApicAccessType::LINEAR_WRITE;
+    return ept_detail::access_apic_page(core, kReason, core.config.apic_base + how.offset,
+                                        {how.offset, true, stored});
 }
 
 // Nobody's fault but the embedder's EPT; an event that was being delivered is kept.

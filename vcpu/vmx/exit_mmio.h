@@ -126,11 +126,21 @@ bool is_device(const Core<Hw>& core, Gpa gpa, uint64_t bytes) {
     return core.is_apic_page(gpa);
 }
 
-// The instruction at RIP touched device memory at gpa, whose linear address was gla. Empty when it is not one
-// that can be taken apart exactly: not decoded, or reaching across the page. Else MmioRead, MmioWrite, or,
-// when its other operand faults, what that asks for.
+// Which operand an exit is about, as far as it says: of an APIC access the offset in the page and, of MOVS,
+// whether it is the one that is stored to. SDM Vol. 3C "Basic VM-Exit Information" (28.2.1).
+struct AccessedOperand {
+    uint64_t address = 0;  // linear
+    bool offset_only = false;
+    bool stored = false;
+
+    constexpr bool is_at(uint64_t linear) const { return (offset_only ? linear & 0xfff : linear) == address; }
+};
+
+// The instruction at RIP touched device memory at gpa. Empty when it is not one that can be taken apart
+// exactly: not decoded, or reaching across the page. Else MmioRead, MmioWrite, or, when its other operand
+// faults, what that asks for.
 template <class Hw>
-std::optional<Result<VmExit>> start_mmio(Core<Hw>& core, Gpa gpa, Gva gla) {
+std::optional<Result<VmExit>> start_mmio(Core<Hw>& core, Gpa gpa, const AccessedOperand& accessed) {
     using namespace mmio_detail;
     GuestMemory<Hw> memory(core);
     const auto decoded = decode_at_rip(core, memory);
@@ -140,12 +150,12 @@ std::optional<Result<VmExit>> start_mmio(Core<Hw>& core, Gpa gpa, Gva gla) {
     const bool moves = instruction.op == MemoryOp::MOVS;
     const bool writes = x86::writes_memory(instruction) && !moves;
     const uint64_t address = operand_address(core, instruction, instruction.memory, writes).address;
-    if (moves && address != gla.value()) {
+    if (moves && (!accessed.is_at(address) || accessed.stored)) {
         const auto to = operand_address(core, instruction, x86::string_destination(instruction), true);
-        if (to.address != gla.value()) return std::nullopt;
+        if (!accessed.is_at(to.address)) return std::nullopt;
         return start_move_to(core, instruction, gpa, Gva(address));
     }
-    if (address != gla.value()) return std::nullopt;
+    if (!accessed.is_at(address)) return std::nullopt;
     if (moves) return start_move_from(core, instruction, gpa);
     if (is_plain_store(instruction)) {
         const uint64_t data = low_bytes(source_operand(core, instruction), instruction.memory_bytes);

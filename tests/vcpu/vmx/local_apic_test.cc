@@ -34,7 +34,9 @@ struct Apic : testing::Test {
         machine.hw.on_entry([=](FakeHw& hw) {
             hw.set_exit(static_cast<uint32_t>(reason), qualification, 0);
             hw.field(VmcsField::GUEST_PHYSICAL_ADDRESS) = kApicPage + 0x80;
-            hw.field(VmcsField::GUEST_LINEAR_ADDRESS) = kWindow + 0x80;
+            // Undefined for APIC accesses. SDM Vol. 3C "Basic VM-Exit Information" (28.2.1).
+            hw.field(VmcsField::GUEST_LINEAR_ADDRESS) =
+                reason == ExitReason::APIC_ACCESS ? 0xdeadbeef : kWindow + 0x80;
         });
         return machine.run();
     }
@@ -71,6 +73,16 @@ TEST_F(Apic, AccessPageExitsAreEmulated) {
         touch(ExitReason::APIC_ACCESS, {0xc7, 0x07, 7, 0, 0, 0}, write.encode()).is<VmExit::Nothing>());
     EXPECT_EQ(apic.registers[0x80], 7u);
     EXPECT_EQ(machine.rip(), 0x4006u);
+}
+
+// Both operands at one offset in their pages: the type says which of them is in the APIC's.
+TEST_F(Apic, MoveToTheAccessPageStoresThere) {
+    machine.map_guest(0x6000, 0x6000);
+    machine.set_gpr(Gpr::RSI, 0x6080);
+    machine.put(0x6080, {0x78, 0x56, 0x34, 0x12});
+    const x86::ApicAccessQualification write{0x80, x86::ApicAccessType::LINEAR_WRITE, false};
+    EXPECT_TRUE(touch(ExitReason::APIC_ACCESS, {0xa5}, write.encode()).is<VmExit::Nothing>());
+    EXPECT_EQ(apic.registers[0x80], 0x12345678u);
 }
 
 TEST_F(Apic, ReadModifyWriteOfARegister) {
