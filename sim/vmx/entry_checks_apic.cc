@@ -16,9 +16,6 @@ bool is_page(const EntryChecker& c, F field) {
     return (address & 0xfff) == 0 && c.capabilities.fits_physical_width(address);
 }
 
-constexpr uint32_t kNeedShadow =
-    SecondaryControls::VIRTUALIZE_X2APIC_MODE | SecondaryControls::APIC_REGISTER_VIRTUALIZATION;
-
 bool check_needs_shadow(EntryChecker& c) {
     const uint32_t secondary = c.vmcs.secondary().raw;
     const bool shadow = c.vmcs.primary().has(PrimaryControls::USE_TPR_SHADOW);

@@ -122,11 +122,14 @@ Next NonRoot::exit_for_apic_access(MmuFault fault, ApicAccessType type) {
     return exit_for_mmu(fault);
 }
 
-// The engine carries it out, on the other page. What stops it before its end is looked at as usual.
+// The engine carries it out, on the other page. What stops it before its end is looked at as usual, but that
+// only one operand of an instruction is virtualized.
 Next NonRoot::access_virtual_apic(const ApicOperand& operand, Gva at) {
     const uint64_t before = engine().instructions();
     const Hpa page = vmcs_->get_address(x86::VmcsField::VIRTUAL_APIC_ADDRESS);
-    const Next next = dispatch(engine().run_with_page(at.page(), page));
+    const Stop& stop = engine().run_with_page(at.page(), page);
+    if (stop.kind == Stop::Kind::ApicAccess) return exit_for_mmu(stop.fault);
+    const Next next = dispatch(stop);
     const bool done = engine().instructions() != before;
     if (next == Next::Exit || !done || !operand.write) return next;
     return emulate_apic_write(operand.offset);

@@ -98,9 +98,9 @@ void VirtualApic::take_posted(Hpa descriptor) const {
     uint8_t posted = 0;
     for (unsigned word = 0; word < kWords; ++word) {
         uint32_t bits = 0;
-        std::memcpy(&bits, bytes + word * 4, sizeof bits);
+        std::memcpy(&bits, bytes + size_t{word} * 4, sizeof bits);
         if (bits == 0) continue;
-        std::memset(bytes + word * 4, 0, sizeof bits);
+        std::memset(bytes + size_t{word} * 4, 0, sizeof bits);
         const unsigned offset = apic::IRR + word * kStride;
         write(offset, 4, read(offset, 4) | bits);
         posted = highest_of(word, bits);

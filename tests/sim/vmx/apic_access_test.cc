@@ -239,6 +239,18 @@ TEST_F(ApicAccess, OtherLinearAddressesOfThePageCountToo) {
     EXPECT_EQ(gprs.get(Gpr::RAX), 0x77u);
 }
 
+// Whether through one linear page or through two.
+TEST_F(ApicAccess, OfAMoveWithinThePageOneOperandExits) {
+    put<uint64_t>(0x12000 + 20 * 8, (kData & ~0x1fffffull) | 0x87);
+    const uint64_t alias = (20ull << 21) + (kData & 0x1fffff);
+    gprs.set(Gpr::RDI, kData + apic::ESR);
+    EXPECT_EQ(touch({0xa5}, apic::SVR), Reason::APIC_ACCESS);
+    gprs.set(Gpr::RDI, alias + apic::ESR);
+    ASSERT_EQ(touch({0xa5}, apic::SVR), Reason::APIC_ACCESS);
+    expect_access(ApicAccessType::LINEAR_WRITE, apic::ESR);
+    EXPECT_EQ(gprs.get(Gpr::RDI), alias + apic::ESR) << "nothing has happened";
+}
+
 TEST_F(ApicAccess, WithoutTheControlThePageIsMemory) {
     ASSERT_EQ(load32(apic::SVR), Reason::HLT);
     EXPECT_EQ(gprs.get(Gpr::RAX), 0u);
