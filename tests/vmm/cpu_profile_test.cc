@@ -97,7 +97,7 @@ TEST(CpuProfiles, RemovedFeaturesHaveTheManualsNameAndAReason) {
     bool found = false;
     for (const sim::RemovedFeature& each : removed) {
         EXPECT_FALSE(each.why.empty());
-        found = found || (each.word == FeatureWord::Secondary && each.name == "virtual-interrupt delivery");
+        found = found || (each.word == FeatureWord::Secondary && each.name == "enable XSAVES/XRSTORS");
         EXPECT_NE(each.name, "unrestricted guest");
     }
     EXPECT_TRUE(found);
