@@ -144,7 +144,7 @@ TEST_F(VirtualInterrupts, EoiLetsTheNextOneThrough) {
 }
 
 TEST_F(VirtualInterrupts, EoiOfAVectorInTheBitmapExitsBehindIt) {
-    for (const uint8_t vector : {0x10, 0x3f, 0x40, 0x81, 0xff}) {
+    for (const uint8_t vector : std::initializer_list<uint8_t>{0x10, 0x3f, 0x40, 0x81, 0xff}) {
         const auto bitmap = static_cast<F>(x86::encoding(F::EOI_EXIT_BITMAP_0) + vector / 64u * 2);
         in_service({vector});
         request(0xfe);
@@ -300,7 +300,8 @@ TEST_F(VirtualInterrupts, AnMtfExitFollowsTheDelivery) {
 TEST_F(VirtualInterrupts, AreTakenOneAfterTheOther) {
     // Each handler: sti; nop; hlt, which the higher one interrupts.
     code({0x90, 0xf4});
-    for (const uint8_t vector : {0x31, 0x52, 0x73}) code({0xfb, 0x90, 0xf4}, handler(vector));
+    for (const uint8_t vector : std::initializer_list<uint8_t>{0x31, 0x52, 0x73})
+        code({0xfb, 0x90, 0xf4}, handler(vector));
     request(0x31);
     ASSERT_EQ(run(), Reason::HLT);
     EXPECT_EQ(read(F::GUEST_RIP), handler(0x31) + 2);
