@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
-#include <sys/stat.h>
-
 #include <fstream>
 #include <iostream>
 #include <sstream>
 
 #include "tests/probe/comparison.h"
-#include "tests/probe/run.h"
+#include "tests/rom/run.h"
 
 namespace vtless::probe {
 namespace {
 
+using rom::run_here;
+using rom::run_in_bochs;
+using rom::why_no_bochs;
+
 constexpr size_t kAtLeast = 20000;  // rows
 
-std::string scratch(const char* name) {
-    const std::string path = ::testing::TempDir() + "vtless-probe-" + name;
-    mkdir(path.c_str(), 0777);
-    return path;
-}
+std::string scratch(const char* name) { return rom::scratch(std::string("probe-") + name); }
 
 std::vector<Disagreement> known_disagreements() {
     std::ostringstream text;

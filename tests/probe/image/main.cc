@@ -4,18 +4,6 @@
 // `vtless machine`, and on a real processor as firmware.
 #include "tests/probe/image/probe.h"
 
-// What the compiler may call.
-extern "C" void* memcpy(void* to, const void* from, size_t bytes) {
-    void* const result = to;
-    asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
-    return result;
-}
-extern "C" void* memset(void* to, int value, size_t bytes) {
-    void* const result = to;
-    asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
-    return result;
-}
-
 extern "C" [[noreturn]] void main_64() {
     using namespace probe;
     set_up_vmx();
@@ -28,5 +16,5 @@ extern "C" [[noreturn]] void main_64() {
     exit_rows();
     put("end|\n");
     last_rows();
-    shut_down();
+    rom::shut_down();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the probe's parts share: the VMX instructions of boot.S, printing, and one row of its table.
+// What the probe's parts share: the VMX instructions of instructions.S, printing, and one row of its table.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 
 #include "isa/x86/msr.h"
 #include "isa/x86/vmcs_field.h"
+#include "samples/rom/output.h"
 
 namespace probe {
 
@@ -47,11 +48,8 @@ struct alignas(4096) Page {
 
 inline uint64_t address(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
 
-// Debug output: port E9H.
-void put(char character);
-void put(const char* text);
-void put_hex(uint64_t value);  // without leading zeros
-[[noreturn]] void shut_down();
+using rom::put;
+using rom::put_hex;
 
 inline uint64_t read_msr(Msr msr) {
     uint64_t value = 0;

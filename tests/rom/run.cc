@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "tests/probe/run.h"
+#include "tests/rom/run.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <cstdio>
@@ -10,7 +12,7 @@
 #include <regex>
 #include <sstream>
 
-namespace vtless::probe {
+namespace vtless::rom {
 
 namespace {
 
@@ -44,6 +46,12 @@ std::string why_no_bochs() {
     const std::string models = output_of("bochs --help cpu 2>&1");
     if (!contains(models, kModel)) return fmt::format("this Bochs has no processor {}", kModel);
     return "";
+}
+
+std::string scratch(const std::string& name) {
+    const std::string path = ::testing::TempDir() + "vtless-rom-" + name;
+    mkdir(path.c_str(), 0777);
+    return path;
 }
 
 // The display server asks for a client, and is told not to wait. A Bochs with its debugger built in waits for
@@ -85,4 +93,4 @@ std::string run_here(const std::string& rom, const std::string& profile, const s
     return read_file(scratch + "/ours.out");
 }
 
-}  // namespace vtless::probe
+}  // namespace vtless::rom

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "tests/probe/image/probe.h"
+#include "samples/rom/output.h"
 
-namespace probe {
+namespace rom {
 
 void put(char character) { asm volatile("outb %0, $0xe9" : : "a"(character)); }
 
@@ -26,24 +26,4 @@ void shut_down() {
     for (;;) asm volatile("hlt");
 }
 
-void key(const char* group, uint64_t a, uint64_t b) {
-    put(group);
-    put(' ');
-    put_hex(a);
-    put(' ');
-    put_hex(b);
-    put('|');
-}
-
-void key(const char* group, uint64_t a, uint64_t b, uint64_t c) {
-    put(group);
-    put(' ');
-    put_hex(a);
-    put(' ');
-    put_hex(b);
-    put(' ');
-    put_hex(c);
-    put('|');
-}
-
-}  // namespace probe
+}  // namespace rom
