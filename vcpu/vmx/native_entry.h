@@ -40,10 +40,10 @@ struct NativeOutcome {
         "push %%rbp\n"
         "push %%rdi\n"
         "mov $0x6c14, %%eax\n"  // HOST_RSP
-        "vmwrite %%rsp, %%rax\n"
+        "768: vmwrite %%rsp, %%rax\n"
         "lea 773f(%%rip), %%rcx\n"
         "mov $0x6c16, %%eax\n"  // HOST_RIP
-        "vmwrite %%rcx, %%rax\n"
+        "769: vmwrite %%rcx, %%rax\n"
         "test %%esi, %%esi\n"
         "mov 0x00(%%rdi), %%rax\n"
         "mov 0x08(%%rdi), %%rcx\n"
@@ -88,7 +88,7 @@ struct NativeOutcome {
         "lea 128(%%rsp), %%rsp\n"
         ".pushsection vtless_native_faults, \"a?\", @progbits\n"
         ".balign 4\n"
-        ".long 770b - ., 774b - ., 771b - ., 774b - .\n"
+        ".long 768b - ., 774b - ., 769b - ., 774b - ., 770b - ., 774b - ., 771b - ., 774b - .\n"
         ".popsection\n"
         : "=r"(fault), "=@ccc"(outcome.carry), "=@ccz"(outcome.zero), "+D"(in_rdi), "+S"(in_rsi)
         :
