@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A hypervisor in ring 0, with nothing below it: VCpu and VmxVCpu on the processor's own instructions. It starts
-// from the reset vector, runs one guest, and prints each of its exits.
+// A hypervisor in ring 0, with nothing below it: VCpu and VmxVCpu on the processor's own instructions. It
+// starts from the reset vector, runs one guest, and prints each of its exits.
 #include "samples/hypervisor/descriptor_tables.h"
 #include "samples/hypervisor/memory.h"
 #include "samples/hypervisor/monitor.h"

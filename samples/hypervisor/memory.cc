@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "samples/hypervisor/memory.h"
 
-
 namespace hypervisor {
 
 using vtless::Gpa;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the hypervisor does about its guest's exits: prints each, and plays the few devices that the guest uses.
+// What the hypervisor does about its guest's exits: prints each, and plays the few devices that the guest
+// uses.
 #pragma once
 
 #include "samples/hypervisor/memory.h"

@@ -12,7 +12,8 @@ void* memcpy(void* to, const void* from, size_t bytes) {
 }
 
 void* memmove(void* to, const void* from, size_t bytes) {
-    if (reinterpret_cast<uintptr_t>(to) - reinterpret_cast<uintptr_t>(from) >= bytes) return memcpy(to, from, bytes);
+    if (reinterpret_cast<uintptr_t>(to) - reinterpret_cast<uintptr_t>(from) >= bytes)
+        return memcpy(to, from, bytes);
     auto* last_to = static_cast<char*>(to) + bytes - 1;
     auto* last_from = static_cast<const char*>(from) + bytes - 1;
     asm volatile("std; rep movsb; cld" : "+D"(last_to), "+S"(last_from), "+c"(bytes) : : "memory");

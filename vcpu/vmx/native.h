@@ -2,10 +2,10 @@
 // The VmxHw that is the processor itself: its instructions, for a hypervisor in ring 0 of 64-bit mode.
 //
 // The hypervisor's part: its handlers of #UD and #GP call recover_native_fault, or a fault is its own; TR and
-// the other selectors are those of a GDT that it has loaded (a null TR, or one of CS, is refused by VM entry);
-// x87, SSE and debug registers stay as they are on the way to the guest and back. A VM exit leaves interrupts
-// disabled and the limits of GDTR and IDTR at FFFFH. SDM Vol. 3C "Loading Host Segment and Descriptor-Table
-// Registers" (28.5.2).
+// the other selectors are those of a GDT that it has loaded (a null TR, or one of CS, is refused by VM
+// entry); x87, SSE and debug registers stay as they are on the way to the guest and back. A VM exit leaves
+// interrupts disabled and the limits of GDTR and IDTR at FFFFH. SDM Vol. 3C "Loading Host Segment and
+// Descriptor-Table Registers" (28.5.2).
 #pragma once
 
 #include "isa/x86/vmx_hw.h"
@@ -26,14 +26,14 @@ class NativeVmx {
 
     M& memory() { return *memory_; }
 
-#define VTLESS_VMX(text, ...)                                                 \
-    NativeOutcome outcome;                                                    \
-    register uint64_t fault asm("r11");                                       \
-    asm volatile(VTLESS_MAY_FAULT(text)                                       \
+#define VTLESS_VMX(text, ...)                                                  \
+    NativeOutcome outcome;                                                     \
+    register uint64_t fault asm("r11");                                        \
+    asm volatile(VTLESS_MAY_FAULT(text)                                        \
                  : "=&r"(fault), "=@ccc"(outcome.carry), "=@ccz"(outcome.zero) \
-                 : __VA_ARGS__                                                \
-                 : "memory");                                                 \
-    outcome.fault.raw = fault;                                                \
+                 : __VA_ARGS__                                                 \
+                 : "memory");                                                  \
+    outcome.fault.raw = fault;                                                 \
     return status(outcome)
 
     VmxStatus vmxon(Hpa region) { VTLESS_VMX("vmxon %[at]", [at] "m"(region)); }
@@ -44,8 +44,8 @@ class NativeVmx {
         VTLESS_VMX("vmwrite %[value], %[field]", [value] "r"(value), [field] "r"(encoding(field)));
     }
     VmxStatus invept(x86::InveptType type, const x86::InveptDescriptor& descriptor) {
-        VTLESS_VMX("invept %[what], %[type]", [what] "m"(descriptor),
-                   [type] "r"(static_cast<uint64_t>(type)));
+        VTLESS_VMX(
+            "invept %[what], %[type]", [what] "m"(descriptor), [type] "r"(static_cast<uint64_t>(type)));
     }
     VmxStatus invvpid(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor) {
         const std::array<uint64_t, 2> words = {descriptor.vpid, descriptor.address.value()};
@@ -108,11 +108,11 @@ class NativeVmx {
         return status(fault);
     }
 
-#define VTLESS_READ_CR(number)                                          \
-    uint64_t read_cr##number() const {                                  \
-        uint64_t value = 0;                                             \
+#define VTLESS_READ_CR(number)                                 \
+    uint64_t read_cr##number() const {                         \
+        uint64_t value = 0;                                    \
         asm volatile("mov %%cr" #number ", %0" : "=r"(value)); \
-        return value;                                                   \
+        return value;                                          \
     }
     VTLESS_READ_CR(0)
     VTLESS_READ_CR(2)
@@ -120,14 +120,14 @@ class NativeVmx {
     VTLESS_READ_CR(4)
 #undef VTLESS_READ_CR
 
-#define VTLESS_WRITE_CR(number)                                         \
-    VmxStatus write_cr##number(uint64_t value) {                        \
-        register uint64_t fault asm("r11");                             \
-        asm volatile(VTLESS_MAY_FAULT("mov %[value], %%cr" #number)     \
-                     : "=&r"(fault)                                      \
-                     : [value] "r"(value)                               \
-                     : "cc", "memory");                                 \
-        return status(fault);                                           \
+#define VTLESS_WRITE_CR(number)                                     \
+    VmxStatus write_cr##number(uint64_t value) {                    \
+        register uint64_t fault asm("r11");                         \
+        asm volatile(VTLESS_MAY_FAULT("mov %[value], %%cr" #number) \
+                     : "=&r"(fault)                                 \
+                     : [value] "r"(value)                           \
+                     : "cc", "memory");                             \
+        return status(fault);                                       \
     }
     VTLESS_WRITE_CR(0)
     VTLESS_WRITE_CR(2)
@@ -190,11 +190,10 @@ class NativeVmx {
     static NativeOutcome read_field(x86::VmcsField field, uint64_t& value) {
         NativeOutcome outcome;
         register uint64_t fault asm("r11");
-        asm volatile(
-            VTLESS_MAY_FAULT("vmread %[field], %[value]")
-            : "=&r"(fault), "=@ccc"(outcome.carry), "=@ccz"(outcome.zero), [value] "+r"(value)
-            : [field] "r"(encoding(field))
-            : "memory");
+        asm volatile(VTLESS_MAY_FAULT("vmread %[field], %[value]")
+                     : "=&r"(fault), "=@ccc"(outcome.carry), "=@ccz"(outcome.zero), [value] "+r"(value)
+                     : [field] "r"(encoding(field))
+                     : "memory");
         outcome.fault.raw = fault;
         return outcome;
     }

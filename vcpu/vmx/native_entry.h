@@ -27,9 +27,10 @@ struct NativeOutcome {
     bool zero = false;
 };
 
-// All general registers but RSP are the guest's on the way in and out; HOST_RSP and HOST_RIP are written here.
-// Behind a VM exit RFLAGS is 2, which reads as success, and interrupts are disabled. SDM Vol. 3C "Loading Host
-// RIP, RSP, RFLAGS, and SSP" (28.5.3). The stack below RSP is left alone, should there be a red zone.
+// All general registers but RSP are the guest's on the way in and out; HOST_RSP and HOST_RIP are written
+// here. Behind a VM exit RFLAGS is 2, which reads as success, and interrupts are disabled. SDM Vol. 3C
+// "Loading Host RIP, RSP, RFLAGS, and SSP" (28.5.3). The stack below RSP is left alone, should there be a red
+// zone.
 [[gnu::noinline]] inline NativeOutcome native_enter(NativeGprs& gprs, bool resume) {
     NativeOutcome outcome;
     uint64_t* in_rdi = gprs.values();
@@ -38,6 +39,11 @@ struct NativeOutcome {
     asm volatile(
         "lea -128(%%rsp), %%rsp\n"
         "push %%rbp\n"
+        "push %%rbx\n"
+        "push %%r12\n"
+        "push %%r13\n"
+        "push %%r14\n"
+        "push %%r15\n"
         "push %%rdi\n"
         "mov $0x6c14, %%eax\n"  // HOST_RSP
         "768: vmwrite %%rsp, %%rax\n"
@@ -84,7 +90,12 @@ struct NativeOutcome {
         "mov %%r15, 0x78(%%rdi)\n"
         "popq 0x38(%%rdi)\n"
         "mov $0, %%r11d\n"
-        "775: pop %%rbp\n"
+        "775: pop %%r15\n"
+        "pop %%r14\n"
+        "pop %%r13\n"
+        "pop %%r12\n"
+        "pop %%rbx\n"
+        "pop %%rbp\n"
         "lea 128(%%rsp), %%rsp\n"
         ".pushsection vtless_native_faults, \"a?\", @progbits\n"
         ".balign 4\n"
@@ -92,7 +103,7 @@ struct NativeOutcome {
         ".popsection\n"
         : "=r"(fault), "=@ccc"(outcome.carry), "=@ccz"(outcome.zero), "+D"(in_rdi), "+S"(in_rsi)
         :
-        : "memory", "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r12", "r13", "r14", "r15");
+        : "memory", "rax", "rcx", "rdx", "r8", "r9", "r10");
     outcome.fault.raw = fault;
     return outcome;
 }

@@ -11,14 +11,14 @@
 // TEXT, an instruction, with R11 = 0 behind it, or the fault that it raised, as NativeFault encodes it. Its
 // flags are meaningless after a fault. The table's section goes where the function goes: out with it, if the
 // linker has another copy.
-#define VTLESS_MAY_FAULT(text)                                \
-    "xor %%r11d, %%r11d\n"                                    \
-    "771: " text                                              \
-    "\n"                                                      \
-    "772:\n"                                                  \
+#define VTLESS_MAY_FAULT(text)                               \
+    "xor %%r11d, %%r11d\n"                                   \
+    "771: " text                                             \
+    "\n"                                                     \
+    "772:\n"                                                 \
     ".pushsection vtless_native_faults, \"a?\", @progbits\n" \
-    ".balign 4\n"                                             \
-    ".long 771b - ., 772b - .\n"                              \
+    ".balign 4\n"                                            \
+    ".long 771b - ., 772b - .\n"                             \
     ".popsection\n"
 
 namespace vtless::vmx {
@@ -49,8 +49,8 @@ extern "C" {
 [[gnu::weak, gnu::visibility("hidden")]] extern const NativeFixup __stop_vtless_native_faults[];
 }
 
-// To be called by the handlers of #UD and #GP with what the interrupted code's RIP and R11 are. True: the fault is
-// one of NativeVmx's instructions'; both are changed, and the handler returns to there.
+// To be called by the handlers of #UD and #GP with what the interrupted code's RIP and R11 are. True: the
+// fault is one of NativeVmx's instructions'; both are changed, and the handler returns to there.
 inline bool recover_native_fault(x86::Vector vector, uint32_t error_code, uint64_t& rip, uint64_t& r11) {
     const auto target = [](const int32_t& word) {
         return reinterpret_cast<uint64_t>(&word) + static_cast<uint64_t>(int64_t{word});

@@ -106,10 +106,10 @@ void leave_long_mode(uint64_t cr0, uint64_t cr4) {
 }
 
 void real_mode_segments(uint32_t access_rights) {
+    const uint64_t code = address(guest_vmcall) & ~uint64_t{0xffff};
     for (unsigned segment = 0; segment < 6; ++segment) {
-        const bool code = segment == kCs;
-        set(selector(segment), code ? 0xf000 : 0);
-        set(base(segment), code ? 0xf0000 : 0);
+        set(selector(segment), segment == kCs ? code >> 4 : 0);
+        set(base(segment), segment == kCs ? code : 0);
         set(limit(segment), 0xffff);
         set(rights(segment), access_rights);
     }

@@ -18,6 +18,7 @@ uint64_t write_failure;  // status of the first VMWRITE of the row that failed
 uint64_t width;
 
 constexpr uint64_t kGuestCr0 = 0x80000021;
+uintptr_t low_memory;  // 0, which no compiler may know: RAX of guests points there
 
 struct Value {
     Field field;
@@ -201,7 +202,15 @@ void end_nmi_blocking() {
         : "rax", "memory");
 }
 
+// What a guest that went astray may have written to: no row is to depend on the ones before.
+void restore_guest_memory() {
+    fill_idt(guest_idt, guest_handlers, 8, 256);
+    auto* low = reinterpret_cast<volatile uint64_t*>(low_memory);
+    for (unsigned i = 0; i < 64; ++i) low[i] = 0;
+}
+
 void begin_row() {
+    restore_guest_memory();
     end_nmi_blocking();
     const uint64_t region = vmcs_region();
     vmx_clear(&region);

@@ -54,7 +54,8 @@ class NativeVmxAtCpl3 : public ::testing::Test {
 
     test::NullHw::Memory memory_;
     Native hw_{memory_};
-    struct sigaction segv_ {}, ill_{};
+    struct sigaction segv_ {
+    }, ill_{};
 };
 
 TEST_F(NativeVmxAtCpl3, VmxInstructionsFault) {
