@@ -49,7 +49,7 @@ std::string why_no_bochs() {
 }
 
 std::string scratch(const std::string& name) {
-    const std::string path = ::testing::TempDir() + "vtless-rom-" + name;
+    std::string path = ::testing::TempDir() + "vtless-rom-" + name;
     mkdir(path.c_str(), 0777);
     return path;
 }

@@ -77,7 +77,7 @@ TEST_F(NativeVmxAtCpl3, VmxInstructionsFault) {
 
 TEST_F(NativeVmxAtCpl3, EntriesFaultAndLeaveTheCallersRegistersAlone) {
     NativeGprs gprs;
-    for (unsigned i = 0; i < x86::kGprCount; ++i) gprs.set(static_cast<x86::Gpr>(i), 0x1111u * i);
+    for (unsigned i = 0; i < x86::kGprCount; ++i) gprs.set(static_cast<x86::Gpr>(i), uint64_t{0x1111} * i);
     const NativeGprs before = gprs;
     expect_fault(hw_.vmlaunch(gprs), "vmlaunch");
     expect_fault(hw_.vmresume(gprs), "vmresume");
