@@ -42,6 +42,7 @@ class VmxProcessor {
   public:
     using Gprs = sim::Gprs;
     using Memory = HostMemory;
+    static constexpr bool kSimulated = true;  // it counts instructions and cycles, and repeats itself exactly
 
     // memory outlives the processor. The error says what Unicorn lacks.
     static Expected<std::unique_ptr<VmxProcessor>, std::string> create(HostMemory& memory,

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "vcpu/capabilities.h"
 #include "vcpu/vmx/bitmaps.h"
 #include "vcpu/vmx/cpu_mode.h"
 #include "vcpu/vmx/dispatch.h"
@@ -158,6 +159,19 @@ class VmxVCpu {
     uint64_t read_field(x86::VmcsField field) { return core_.vmcs.read(field); }
     void write_field(x86::VmcsField field, uint64_t value) { core_.vmcs.write(field, value); }
 
+    // What the processor is decides the rest: Hw::kSimulated where it exists and is true.
+    static constexpr Capabilities capabilities() {
+        constexpr bool kSimulated = requires { requires Hw::kSimulated; };
+        Capabilities can;
+        can.backend = "vmx";
+        can.ept_violations = can.ept_rights = can.ept_accessed_dirty = true;
+        can.vmcs = can.exit_instruction_length = can.mmio_register = true;
+        can.all_hypercalls = can.single_string_io = can.interrupt_windows = true;
+        can.explains_refusals = requires(const Hw& hw) { hw.entry_explanation(); };
+        can.instruction_counts = can.cycles = can.deterministic = kSimulated;
+        can.hardware_speed = !kSimulated;
+        return can;
+    }
     const Controls& controls() const { return core_.controls; }
     Policy& policy() { return policy_; }
     // After changes to EPT that take rights away. SDM Vol. 3C "Guidelines for Use of the INVEPT Instruction".

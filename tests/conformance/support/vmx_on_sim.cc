@@ -24,6 +24,11 @@ namespace {
 using Processor = sim::VmxProcessor;
 using Arch = vmx::VmxVCpu<Processor>;
 static_assert(x86::VmxHw<Processor>);
+static_assert(ReportsCapabilities<vmx::VmxVCpu<Processor>>);
+static_assert(vmx::VmxVCpu<Processor>::capabilities().deterministic &&
+              vmx::VmxVCpu<Processor>::capabilities().instruction_counts &&
+              vmx::VmxVCpu<Processor>::capabilities().explains_refusals &&
+              !vmx::VmxVCpu<Processor>::capabilities().hardware_speed);
 static_assert(ArchVCpu<Arch>);
 
 void require(bool good, const char* what) {

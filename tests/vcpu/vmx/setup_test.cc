@@ -13,6 +13,10 @@ using x86::Msr;
 namespace cr0 = x86::cr0;
 
 static_assert(ArchVCpu<vmx::VmxVCpu<FakeHw>>);
+// A processor that does not say that it is simulated is silicon.
+static_assert(vmx::VmxVCpu<FakeHw>::capabilities().hardware_speed &&
+              !vmx::VmxVCpu<FakeHw>::capabilities().deterministic &&
+              vmx::VmxVCpu<FakeHw>::capabilities().vmcs);
 
 TEST(VmxSetup, StartsInRealModeAsUpstream) {
     Machine machine;
