@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "tests/vcpu/kvm/fake_kernel.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "vcpu/kvm/flexible.h"
+
+namespace vtless::kvm {
+
+namespace {
+
+constexpr int kFile = 100;
+
+template <class T>
+void copy_out(uintptr_t argument, const T& value) {
+    std::memcpy(reinterpret_cast<void*>(argument), &value, sizeof value);
+}
+template <class T>
+T copy_in(uintptr_t argument) {
+    T value;
+    std::memcpy(&value, reinterpret_cast<const void*>(argument), sizeof value);
+    return value;
+}
+
+}  // namespace
+
+Expected<int, int> FakeKernel::open(const char*) {
+    if (open_error) return Unexpected(*open_error);
+    ++open_files;
+    return kFile;
+}
+
+Expected<int, int> FakeKernel::ioctl(int, unsigned long request, uintptr_t argument) {
+    if (const auto error = errors.find(request); error != errors.end()) return Unexpected(error->second);
+    if (const auto answer = answers.find(request); answer != answers.end()) return answer->second;
+    switch (request) {
+        case KVM_GET_API_VERSION:
+            return KVM_API_VERSION;
+        case KVM_CHECK_EXTENSION: {
+            const auto other = extensions.find(argument);
+            return other != extensions.end() ? other->second : argument == KVM_CAP_NR_MEMSLOTS ? 8 : 1;
+        }
+        case KVM_GET_VCPU_MMAP_SIZE:
+            return static_cast<int>(kSharedBytes);
+        case KVM_CREATE_VM:
+        case KVM_CREATE_VCPU:
+            return kFile + ++open_files;
+        case KVM_SET_USER_MEMORY_REGION:
+            regions.push_back(copy_in<kvm_userspace_memory_region>(argument));
+            return 0;
+        case kGetSupportedCpuid:
+            copy_out(argument, EntriesHeader{0, 0});
+            return 0;
+        case kSetMsrs:
+            return 1;
+        case KVM_GET_REGS:
+            copy_out(argument, regs);
+            return 0;
+        case KVM_SET_REGS:
+            regs = copy_in<kvm_regs>(argument);
+            return 0;
+        case KVM_GET_SREGS:
+            copy_out(argument, sregs);
+            return 0;
+        case KVM_SET_SREGS:
+            sregs = copy_in<kvm_sregs>(argument);
+            return 0;
+        case KVM_RUN: {
+            auto& shared = *reinterpret_cast<kvm_run*>(shared_);
+            if (shared.immediate_exit != 0) return Unexpected(EINTR);
+            const int error = run ? run(shared, shared_) : EINTR;
+            if (error != 0) return Unexpected(error);
+            return 0;
+        }
+        default:
+            return 0;
+    }
+}
+
+Expected<uint8_t*, int> FakeKernel::map(int, size_t) {
+    if (map_error) return Unexpected(*map_error);
+    ++mappings;
+    return static_cast<uint8_t*>(shared_);
+}
+
+void FakeKernel::unmap(uint8_t*, size_t) { --mappings; }
+void FakeKernel::close(int) { --open_files; }
+
+}  // namespace vtless::kvm
