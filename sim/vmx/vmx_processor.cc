@@ -123,7 +123,7 @@ VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor
             if (!is_valid_eptp(eptp, capabilities_))
                 return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
             if (mmu_->strict() != nullptr) return flush_strictly(eptp.raw);
-            if (mmu_->ept() == eptp.raw) mmu_->flush_guest_physical();
+            if (has_mappings_of(eptp)) mmu_->flush_guest_physical();
             return VmxStatus::succeed();
         case x86::InveptType::ALL_CONTEXT:
             if (mmu_->strict() != nullptr) return flush_strictly(std::nullopt);
@@ -158,6 +158,13 @@ VmxStatus VmxProcessor::invvpid(x86::InvvpidType type, const x86::InvvpidDescrip
             break;
     }
     return VmxStatus::succeed();
+}
+
+// Mappings are told apart by EPTRTA, and by nothing else of the EPT pointer. SDM Vol. 3C "Information That
+// May Be Cached" (29.4.2).
+bool VmxProcessor::has_mappings_of(x86::Eptp eptp) const {
+    const std::optional<uint64_t> current = mmu_->ept();
+    return current && x86::Eptp{*current}.root() == eptp.root();
 }
 
 VmxStatus VmxProcessor::flush_strictly(std::optional<uint64_t> eptp) {

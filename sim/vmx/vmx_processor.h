@@ -185,6 +185,7 @@ class VmxProcessor {
     void observe(std::unique_ptr<VmxObserver> observer);
     VmxView view() const { return {operation_.current(), guest_, *engine_, *memory_, *mmu_, capabilities_}; }
 
+    bool has_mappings_of(x86::Eptp eptp) const;
     x86::VmxStatus flush_strictly(std::optional<uint64_t> eptp);
     x86::VmxStatus flush_strictly(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor);
     x86::VmxStatus vmread_unusual(x86::VmcsField field, uint64_t& value);

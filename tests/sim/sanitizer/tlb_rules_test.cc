@@ -100,6 +100,19 @@ TEST_F(TlbRules, EptChangedWithInvept) {
     EXPECT_EQ(reads_again(), kOld);
 }
 
+// SDM Vol. 3C "Information That May Be Cached" (29.4.2): EPTRTA, and nothing else of an EPT pointer.
+TEST_F(TlbRules, InveptOfTheRootByAnotherEptPointer) {
+    uint64_t page = kPage;
+    EXPECT_EQ(reads_first(), kOld);
+    for (const uint64_t other : {(eptp & ~uint64_t{7}) | uint64_t{static_cast<uint8_t>(x86::MemoryType::UC)},
+                                 eptp ^ x86::Eptp::kAccessedDirty}) {
+        page ^= kPage ^ kOther;
+        map_in_ept(kPage, page);
+        invept(x86::InveptType::SINGLE_CONTEXT, other);
+        EXPECT_EQ(reads_again(), page == kOther ? kNew : kOld) << std::hex << other;
+    }
+}
+
 TEST_F(TlbRules, InveptOfAnotherContextIsNone) {
     EXPECT_EQ(reads_first(), kOld);
     map_in_ept(kPage, kOther);

@@ -128,6 +128,21 @@ TEST_F(Invalidation, InveptForgetsWhatEptMaps) {
     EXPECT_EQ(seen(), (Seen{2, 2, 2}));
 }
 
+// Mappings belong to the address of the top table (EPTRTA), whatever else the EPT pointers say.
+// SDM Vol. 3C "Information That May Be Cached" (29.4.2).
+TEST_F(Invalidation, InveptLooksAtTheRootOnly) {
+    constexpr uint64_t kFiveLevels = 4u << 3;
+    uint64_t page = 0x800000;
+    for (const uint64_t other : {(eptp & ~uint64_t{7}) | uint64_t{static_cast<uint8_t>(x86::MemoryType::UC)},
+                                 eptp ^ x86::Eptp::kAccessedDirty, (eptp & ~uint64_t{0x38}) | kFiveLevels}) {
+        page ^= 0x800000 ^ 0xa00000;
+        put_host(entry_of(0x800000), (ram + page).value() | kLeaf | x86::ept::LARGE);
+        ASSERT_TRUE(hw->invept(InveptType::SINGLE_CONTEXT, {other}).ok()) << std::hex << other;
+        const uint64_t now = page == 0xa00000 ? 2 : 1;
+        EXPECT_EQ(seen(), (Seen{now, now, now})) << std::hex << other;
+    }
+}
+
 TEST_F(Invalidation, InveptOfAllContextsForgetsWhatEptMaps) {
     put_host(entry_of(0x800000), (ram + 0xa00000).value() | kLeaf | x86::ept::LARGE);
     ASSERT_TRUE(hw->invept(InveptType::ALL_CONTEXT, {0}).ok()) << "the EPTP is not looked at";
