@@ -179,15 +179,43 @@ void find_beyond(const Dump& dump, const sim::VmxCapabilities& processor, Report
     add_beyond(dump, F::VM_ENTRY_CONTROLS, processor.entry, engine.entry, report);
 }
 
-// Of the checks while loading, those that need neither memory nor the processor's MSRs.
-void find_msr_failures(const Dump& dump, Report& report) {
-    for (size_t i = 0; i < dump.entry_msrs.size(); ++i) {
-        const auto check = sim::refused_msr_entry(dump.entry_msrs[i]);
-        if (!check) continue;
+constexpr std::string_view kLoadMsr = "load.msr.";
+
+// Which MSRs a processor has, and can write, differs between models.
+bool depends_on_model(std::string_view id) { return id == "load.msr.unknown" || id == "load.msr.read_only"; }
+
+bool is_paging_known(const Dump& dump) { return dump.get(F::GUEST_CR0) && dump.get(F::VM_ENTRY_CONTROLS); }
+
+sim::MsrLoading msr_loading(const Dump& dump, const sim::VmxCapabilities& processor) {
+    const uint64_t cr0 = dump.get(F::GUEST_CR0).value_or(0);
+    const uint64_t controls = dump.get(F::VM_ENTRY_CONTROLS).value_or(0);
+    return {processor, is_paging_known(dump) && (cr0 & x86::cr0::PG) != 0,
+            (controls & x86::EntryControls::IA32E_MODE_GUEST) != 0};
+}
+
+// Of the checks while loading, those that need neither memory nor the processor's model.
+void find_msr_failures(const Dump& dump, const sim::VmxCapabilities& processor, Report& report) {
+    const sim::MsrLoading loading = msr_loading(dump, processor);
+    for (uint32_t i = 0; i < dump.entry_msrs.size(); ++i) {
+        const sim::MsrEntry& entry = dump.entry_msrs[i];
+        const auto check = sim::refused_msr_entry(entry, loading);
+        if (!check || depends_on_model(check->rule().id)) continue;
         report.violations.push_back({&check->rule(), F::VM_ENTRY_MSR_LOAD_ADDRESS,
                                      dump.get(F::VM_ENTRY_MSR_LOAD_ADDRESS).value_or(0),
-                                     "entry " + std::to_string(i + 1) + " of the area has to change"});
+                                     describe(sim::MsrLoadFailure{*check, i + 1, entry}, loading)});
     }
+}
+
+// Whether the entries, all of which the dump shows, decide a check of them.
+bool decided_by_entries(std::string_view id, const Dump& dump, const sim::VmxCapabilities& processor) {
+    if (depends_on_model(id) || id == "load.msr.count" || id == "load.msr.memory") return false;
+    if (id == "load.msr.lme") return is_paging_known(dump);
+    const sim::MsrLoading loading = msr_loading(dump, processor);
+    return id != "load.msr.value" ||
+           std::none_of(dump.entry_msrs.begin(), dump.entry_msrs.end(), [&](const sim::MsrEntry& entry) {
+               const auto check = sim::refused_msr_entry(entry, loading);
+               return check && depends_on_model(check->rule().id);
+           });
 }
 
 bool is_load_check(size_t index) {
@@ -195,7 +223,7 @@ bool is_load_check(size_t index) {
 }
 
 // Entries that the dump does not show, memory that it does not hold.
-void find_undecided_loads(const Dump& dump, Report& report) {
+void find_undecided_loads(const Dump& dump, const sim::VmxCapabilities& processor, Report& report) {
     const auto flag = [&](F field, uint64_t mask) { return (dump.get(field).value_or(mask) & mask) == mask; };
     const auto count = dump.get(F::VM_ENTRY_MSR_LOAD_COUNT);
     const bool maybe_msrs = !count || *count != 0;
@@ -208,11 +236,10 @@ void find_undecided_loads(const Dump& dump, Report& report) {
         !(dump.get(F::VM_ENTRY_CONTROLS) && flag(F::VM_ENTRY_CONTROLS, x86::EntryControls::IA32E_MODE_GUEST));
     for (const sim::EntryCheckRule& rule : kEntryCheckRules) {
         const std::string_view id = rule.id;
-        const bool decided_by_shown =
-            id == "load.msr.segment_base" || id == "load.msr.x2apic" || id == "load.msr.reserved";
         if (id == "load.pdptes" && pae) {
             report.undecided.push_back({&rule, {"the guest's PDPTEs in memory"}});
-        } else if (id.substr(0, 9) == "load.msr." && maybe_msrs && !(shown && decided_by_shown)) {
+        } else if (id.substr(0, kLoadMsr.size()) == kLoadMsr && maybe_msrs &&
+                   !(shown && decided_by_entries(id, dump, processor))) {
             report.undecided.push_back({&rule, {"the entries of the VM-entry MSR-load area"}});
         }
     }
@@ -235,8 +262,8 @@ Report explain(const Dump& dump, const sim::VmxCapabilities& processor) {
         if (is_load_check(i) || trials.always(i) || !trials.sometimes(i)) continue;
         report.undecided.push_back({&kEntryCheckRules[i], trials.needs(i)});
     }
-    find_msr_failures(dump, report);
-    find_undecided_loads(dump, report);
+    find_msr_failures(dump, processor, report);
+    find_undecided_loads(dump, processor, report);
     find_beyond(dump, processor, report);
     return report;
 }

@@ -117,7 +117,7 @@ std::string describe_end(const RootStop& stop) {
         case Kind::TripleFault:
             return "the image triple-faulted in root operation";
         case Kind::VmxAbort:
-            return fmt::format("VMX abort {}", stop.detail);
+            return fmt::format("VMX abort {}: {}", stop.detail, stop.what);
         case Kind::NoMemory:
             return fmt::format("access to physical address {:#x}, where no memory is, or a store to ROM",
                                stop.detail);

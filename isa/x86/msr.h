@@ -18,6 +18,7 @@ enum class Msr : uint32_t {
     IA32_PRED_CMD = 0x49,
     IA32_BIOS_UPDT_TRIG = 0x79,
     IA32_BIOS_SIGN_ID = 0x8b,
+    IA32_SMM_MONITOR_CTL = 0x9b,
     MSR_PLATFORM_INFO = 0xce,
     IA32_UMWAIT_CONTROL = 0xe1,
     IA32_MPERF = 0xe7,
@@ -201,6 +202,8 @@ constexpr const char* name(Msr msr) {
             return "IA32_BIOS_UPDT_TRIG";
         case Msr::IA32_BIOS_SIGN_ID:
             return "IA32_BIOS_SIGN_ID";
+        case Msr::IA32_SMM_MONITOR_CTL:
+            return "IA32_SMM_MONITOR_CTL";
         case Msr::MSR_PLATFORM_INFO:
             return "MSR_PLATFORM_INFO";
         case Msr::IA32_UMWAIT_CONTROL:
@@ -555,11 +558,20 @@ enum class MemoryType : uint8_t { UC = 0, WC = 1, WT = 4, WP = 5, WB = 6, UC_MIN
 
 inline constexpr uint64_t kPatReset = 0x0007040600070406;
 
+constexpr bool is_pat_type(uint64_t type) { return type <= 7 && type != 2 && type != 3; }
+constexpr bool is_mtrr_type(uint64_t type) { return type <= 6 && type != 2 && type != 3; }
+
 // Whether each of the eight entries holds a type that WRMSR to IA32_PAT accepts.
 constexpr bool is_valid_pat(uint64_t pat) {
     for (unsigned entry = 0; entry < 8; ++entry) {
-        const uint64_t type = (pat >> (entry * 8)) & 0xff;
-        if (type > 7 || type == 2 || type == 3) return false;
+        if (!is_pat_type((pat >> (entry * 8)) & 0xff)) return false;
+    }
+    return true;
+}
+// The same of a fixed-range MTRR.
+constexpr bool is_valid_fixed_range(uint64_t types) {
+    for (unsigned entry = 0; entry < 8; ++entry) {
+        if (!is_mtrr_type((types >> (entry * 8)) & 0xff)) return false;
     }
     return true;
 }

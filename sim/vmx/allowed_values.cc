@@ -9,6 +9,7 @@
 #include "isa/x86/msr.h"
 #include "isa/x86/rflags.h"
 #include "isa/x86/segment.h"
+#include "sim/vmx/entry_checks.h"
 
 namespace vtless::sim {
 namespace {
@@ -20,13 +21,7 @@ using x86::AccessRights;
 
 uint64_t beyond(const C& c) { return bit_range(63, c.capabilities.physical_bits); }
 
-A bits(uint64_t ones, uint64_t zeros) {
-    A allowed;
-    allowed.ones = ones;
-    allowed.zeros = zeros;
-    return allowed;
-}
-A flag(uint64_t mask, bool value) { return value ? bits(mask, 0) : bits(0, mask); }
+A flag(uint64_t mask, bool value) { return value ? A::bits(mask, 0) : A::bits(0, mask); }
 A range(uint64_t minimum, uint64_t maximum) {
     A allowed;
     allowed.minimum = minimum;
@@ -34,31 +29,15 @@ A range(uint64_t minimum, uint64_t maximum) {
     return allowed;
 }
 A exactly(uint64_t value) { return range(value, value); }
-A part(unsigned high, unsigned low, uint32_t values) {
-    A allowed;
-    allowed.part_high = high;
-    allowed.part_low = low;
-    allowed.part_values = values;
-    return allowed;
-}
-A form(A::Form form) {
-    A allowed;
-    allowed.form = form;
-    return allowed;
-}
-A canonical(const C& c) {
-    A allowed = form(A::Form::Canonical);
-    allowed.linear_bits = c.capabilities.linear_bits;
-    return allowed;
-}
+A canonical(const C& c) { return A::of_form(A::Form::Canonical, c.capabilities.linear_bits); }
 
 template <class Controls>
 A control_word(x86::ControlCapability<Controls> capability) {
-    return bits(capability.allowed0(), uint32_t(~capability.allowed1()));
+    return A::bits(capability.allowed0(), uint32_t(~capability.allowed1()));
 }
 
 A msr_area(const C& c, F count) {
-    A allowed = bits(0, 0xf | beyond(c));
+    A allowed = A::bits(0, 0xf | beyond(c));
     allowed.maximum = bit_range(c.capabilities.physical_bits - 1, 0) + 1 - c.get(count) * 16;
     return allowed;
 }
@@ -80,11 +59,11 @@ A host_efer_mode(const C& c) {
 A injected_vector(const C& c) {
     switch (x86::EventInfo{c.get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)}.type()) {
         case x86::EventType::NMI:
-            return bits(2, 0xfd);
+            return A::bits(2, 0xfd);
         case x86::EventType::HARDWARE_EXCEPTION:
-            return bits(0, 0xe0);
+            return A::bits(0, 0xe0);
         default:
-            return bits(0, 0xff);
+            return A::bits(0, 0xff);
     }
 }
 
@@ -118,22 +97,22 @@ F sibling(F field, F of_es, F wanted_of_es) {
 }
 
 A dpl(std::string_view segment, F rights, const C& c) {
-    if (segment == "cs") return part(6, 5, cs_dpls(c));
-    if (segment == "ss") return part(6, 5, ss_dpls(c));
+    if (segment == "cs") return A::part(6, 5, cs_dpls(c));
+    if (segment == "ss") return A::part(6, 5, ss_dpls(c));
     const F selector = sibling(rights, F::GUEST_ES_ACCESS_RIGHTS, F::GUEST_ES_SELECTOR);
-    return part(6, 5, 0xfu << x86::selector_rpl(c.get16(selector)) & 0xf);
+    return A::part(6, 5, 0xfu << x86::selector_rpl(c.get16(selector)) & 0xf);
 }
 
 A granularity(F rights, const C& c) {
     const uint64_t limit = c.get(sibling(rights, F::GUEST_ES_ACCESS_RIGHTS, F::GUEST_ES_LIMIT));
     const bool must_be_0 = (limit & 0xfff) != 0xfff;
     const bool must_be_1 = (limit >> 20) != 0;
-    return bits(must_be_1 ? bit(15) : 0, must_be_0 ? bit(15) : 0);
+    return A::bits(must_be_1 ? bit(15) : 0, must_be_0 ? bit(15) : 0);
 }
 
 A segment_base(std::string_view segment, const C& c) {
     const bool low = segment == "es" || segment == "cs" || segment == "ss" || segment == "ds";
-    return low ? bits(0, bit_range(63, 32)) : canonical(c);
+    return low ? A::bits(0, bit_range(63, 32)) : canonical(c);
 }
 
 A segment_value(std::string_view segment, std::string_view rule, F field, const C& c) {
@@ -142,18 +121,18 @@ A segment_value(std::string_view segment, std::string_view rule, F field, const 
     if (rule == "v8086_limit") return exactly(0xffff);
     if (rule == "v8086_rights") return exactly(0xf3);
     if (rule == "base") return segment_base(segment, c);
-    if (rule == "limit") return bits(0, 0xffff0000);  // of GDTR and IDTR
-    if (rule == "type") return part(3, 0, data_types(segment, c));
+    if (rule == "limit") return A::bits(0, 0xffff0000);  // of GDTR and IDTR
+    if (rule == "type") return A::part(3, 0, data_types(segment, c));
     if (rule == "s") return flag(bit(4), segment != "tr" && segment != "ldtr");
     if (rule == "dpl") return dpl(segment, field, c);
     if (rule == "p") return flag(bit(7), true);
-    if (rule == "reserved") return bits(0, AccessRights::kReserved);
+    if (rule == "reserved") return A::bits(0, AccessRights::kReserved);
     if (rule == "g") return granularity(field, c);
-    if (rule == "l_and_d") return bits(0, bit(14));
-    if (rule == "unusable") return bits(0, AccessRights::kUnusable);
+    if (rule == "l_and_d") return A::bits(0, bit(14));
+    if (rule == "unusable") return A::bits(0, AccessRights::kUnusable);
     if (rule == "selector" && segment == "ss")
-        return part(1, 0, 1u << x86::selector_rpl(c.get16(F::GUEST_CS_SELECTOR)));
-    return bits(0, 4);  // TI of TR and LDTR
+        return A::part(1, 0, 1u << x86::selector_rpl(c.get16(F::GUEST_CS_SELECTOR)));
+    return A::bits(0, 4);  // TI of TR and LDTR
 }
 
 // ----------------------------------------------------------------------------------------------- the rest
@@ -163,11 +142,11 @@ struct Row {
     A (*values)(const C& c, F field);
 };
 
-A page(const C& c, F) { return bits(0, 0xfff | beyond(c)); }
-A width(const C& c, F) { return bits(0, beyond(c)); }
-A low32(const C&, F) { return bits(0, bit_range(63, 32)); }
-A pat(const C&, F) { return form(A::Form::Pat); }
-A efer_reserved(const C&, F) { return bits(0, ~x86::efer::kDefined); }
+A page(const C& c, F) { return A::bits(0, 0xfff | beyond(c)); }
+A width(const C& c, F) { return A::bits(0, beyond(c)); }
+A low32(const C&, F) { return A::bits(0, bit_range(63, 32)); }
+A pat(const C&, F) { return A::of_form(A::Form::Pat); }
+A efer_reserved(const C&, F) { return A::bits(0, ~x86::efer::kDefined); }
 A any_canonical(const C& c, F) { return canonical(c); }
 A equal_upper_bits(const C& c, F) {
     A allowed = canonical(c);
@@ -175,10 +154,10 @@ A equal_upper_bits(const C& c, F) {
     return allowed;
 }
 A active(const C&, F) { return exactly(0); }
-A in_memory(const C&, F) { return form(A::Form::NotByValue); }
-A host_selector(const C&, F) { return bits(0, 7); }
+A in_memory(const C&, F) { return A::of_form(A::Form::NotByValue); }
+A host_selector(const C&, F) { return A::bits(0, 7); }
 A not_null(const C&, F) {
-    A allowed = bits(0, 7);
+    A allowed = A::bits(0, 7);
     allowed.minimum = 8;
     allowed.maximum = 0xffff;
     return allowed;
@@ -186,9 +165,9 @@ A not_null(const C&, F) {
 A cr0_fixed(const C& c, F field) {
     const bool free = field == F::GUEST_CR0 && c.unrestricted();
     const uint64_t not_checked = free ? x86::cr0::PE | x86::cr0::PG : 0;
-    return bits(c.capabilities.cr0_fixed0 & ~not_checked, ~c.capabilities.cr0_fixed1);
+    return A::bits(c.capabilities.cr0_fixed0 & ~not_checked, ~c.capabilities.cr0_fixed1);
 }
-A cr4_fixed(const C& c, F) { return bits(c.capabilities.cr4_fixed0, ~c.capabilities.cr4_fixed1); }
+A cr4_fixed(const C& c, F) { return A::bits(c.capabilities.cr4_fixed0, ~c.capabilities.cr4_fixed1); }
 A link_address(const C& c, F field) {
     A allowed = page(c, field);
     allowed.or_all_ones = true;
@@ -196,7 +175,7 @@ A link_address(const C& c, F field) {
 }
 A debug_exceptions_reserved(const C&, F) {
     namespace pending = x86::pending_debug;
-    return bits(0, pending::kReserved | pending::BLD | pending::RTM);
+    return A::bits(0, pending::kReserved | pending::BLD | pending::RTM);
 }
 A single_step(const C& c, F) {
     const bool steps = (c.get(F::GUEST_RFLAGS) & x86::rflags::TF) != 0 &&
@@ -223,64 +202,64 @@ constexpr Row kRows[] = {
     {"controls.msr_bitmap.address", page},
     {"controls.virtual_apic.address", page},
     {"controls.x2apic.needs_tpr_shadow",
-     [](const C&, F) { return bits(0, x86::SecondaryControls::VIRTUALIZE_X2APIC_MODE); }},
+     [](const C&, F) { return A::bits(0, x86::SecondaryControls::VIRTUALIZE_X2APIC_MODE); }},
     {"controls.apic_registers.needs_tpr_shadow",
-     [](const C&, F) { return bits(0, x86::SecondaryControls::APIC_REGISTER_VIRTUALIZATION); }},
+     [](const C&, F) { return A::bits(0, x86::SecondaryControls::APIC_REGISTER_VIRTUALIZATION); }},
     {"controls.virtual_interrupts.needs_tpr_shadow",
-     [](const C&, F) { return bits(0, x86::SecondaryControls::VIRTUAL_INTERRUPT_DELIVERY); }},
+     [](const C&, F) { return A::bits(0, x86::SecondaryControls::VIRTUAL_INTERRUPT_DELIVERY); }},
     {"controls.virtual_interrupts.needs_external_interrupt_exiting",
-     [](const C&, F) { return bits(0, x86::SecondaryControls::VIRTUAL_INTERRUPT_DELIVERY); }},
+     [](const C&, F) { return A::bits(0, x86::SecondaryControls::VIRTUAL_INTERRUPT_DELIVERY); }},
     {"controls.posted_interrupts.needs_virtual_interrupts",
-     [](const C&, F) { return bits(0, x86::PinControls::PROCESS_POSTED_INTERRUPTS); }},
+     [](const C&, F) { return A::bits(0, x86::PinControls::PROCESS_POSTED_INTERRUPTS); }},
     {"controls.posted_interrupts.needs_acknowledge",
-     [](const C&, F) { return bits(0, x86::PinControls::PROCESS_POSTED_INTERRUPTS); }},
-    {"controls.posted_interrupts.vector", [](const C&, F) { return bits(0, 0xff00); }},
+     [](const C&, F) { return A::bits(0, x86::PinControls::PROCESS_POSTED_INTERRUPTS); }},
+    {"controls.posted_interrupts.vector", [](const C&, F) { return A::bits(0, 0xff00); }},
     {"controls.posted_interrupts.descriptor",
-     [](const C& c, F) { return bits(0, bit_range(5, 0) | beyond(c)); }},
+     [](const C& c, F) { return A::bits(0, bit_range(5, 0) | beyond(c)); }},
     {"controls.x2apic.with_apic_accesses",
-     [](const C&, F) { return bits(0, x86::SecondaryControls::VIRTUALIZE_X2APIC_MODE); }},
+     [](const C&, F) { return A::bits(0, x86::SecondaryControls::VIRTUALIZE_X2APIC_MODE); }},
     {"controls.apic_access.address", page},
-    {"controls.tpr_threshold.reserved", [](const C&, F) { return bits(0, bit_range(31, 4)); }},
+    {"controls.tpr_threshold.reserved", [](const C&, F) { return A::bits(0, bit_range(31, 4)); }},
     {"controls.tpr_threshold.above_vtpr",
      [](const C& c, F) { return range(0, c.virtual_task_priority_class()); }},
     {"controls.virtual_nmis.needs_nmi_exiting",
-     [](const C&, F) { return bits(x86::PinControls::NMI_EXITING, 0); }},
+     [](const C&, F) { return A::bits(x86::PinControls::NMI_EXITING, 0); }},
     {"controls.nmi_window.needs_virtual_nmis",
-     [](const C&, F) { return bits(0, x86::PrimaryControls::NMI_WINDOW_EXITING); }},
+     [](const C&, F) { return A::bits(0, x86::PrimaryControls::NMI_WINDOW_EXITING); }},
     {"controls.tsc_multiplier.zero", [](const C&, F) { return range(1, ~uint64_t{0}); }},
     {"controls.vpid.zero", [](const C&, F) { return range(1, 0xffff); }},
-    {"controls.eptp.memory_type", [](const C& c, F) { return part(2, 0, eptp_memory_types(c)); }},
+    {"controls.eptp.memory_type", [](const C& c, F) { return A::part(2, 0, eptp_memory_types(c)); }},
     {"controls.eptp.walk_length",
      [](const C& c, F) {  // bits 6 and 7 of IA32_VMX_EPT_VPID_CAP are 4 and 5 levels
-         return part(5, 3, static_cast<uint32_t>(Field<7, 6>::get(c.capabilities.ept_vpid.raw)) << 3);
+         return A::part(5, 3, static_cast<uint32_t>(Field<7, 6>::get(c.capabilities.ept_vpid.raw)) << 3);
      }},
-    {"controls.eptp.accessed_dirty", [](const C&, F) { return bits(0, bit(6)); }},
-    {"controls.eptp.reserved", [](const C& c, F) { return bits(0, bit_range(11, 7) | beyond(c)); }},
+    {"controls.eptp.accessed_dirty", [](const C&, F) { return A::bits(0, bit(6)); }},
+    {"controls.eptp.reserved", [](const C& c, F) { return A::bits(0, bit_range(11, 7) | beyond(c)); }},
     {"controls.unrestricted_guest.needs_ept",
-     [](const C&, F) { return bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
-    {"controls.pml.needs_ept", [](const C&, F) { return bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
+     [](const C&, F) { return A::bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
+    {"controls.pml.needs_ept", [](const C&, F) { return A::bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
     {"controls.pml.address", page},
     {"controls.mode_based_execute.needs_ept",
-     [](const C&, F) { return bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
-    {"controls.vm_functions.reserved", [](const C& c, F) { return bits(0, ~c.capabilities.vmfunc); }},
+     [](const C&, F) { return A::bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
+    {"controls.vm_functions.reserved", [](const C& c, F) { return A::bits(0, ~c.capabilities.vmfunc); }},
     {"controls.eptp_switching.needs_ept",
-     [](const C&, F) { return bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
+     [](const C&, F) { return A::bits(x86::SecondaryControls::ENABLE_EPT, 0); }},
     {"controls.eptp_list.address", page},
     {"controls.vmread_bitmap.address", page},
     {"controls.vmwrite_bitmap.address", page},
     {"controls.virtualization_exception.address", page},
     {"controls.exit.save_timer_needs_timer",
-     [](const C&, F) { return bits(0, x86::ExitControls::SAVE_VMX_PREEMPTION_TIMER_VALUE); }},
+     [](const C&, F) { return A::bits(0, x86::ExitControls::SAVE_VMX_PREEMPTION_TIMER_VALUE); }},
     {"controls.exit.msr_store_area", [](const C& c, F) { return msr_area(c, F::VM_EXIT_MSR_STORE_COUNT); }},
     {"controls.exit.msr_load_area", [](const C& c, F) { return msr_area(c, F::VM_EXIT_MSR_LOAD_COUNT); }},
     {"controls.entry.msr_load_area", [](const C& c, F) { return msr_area(c, F::VM_ENTRY_MSR_LOAD_COUNT); }},
 
-    {"injection.type", [](const C&, F) { return part(10, 8, 0xfd); }},
-    {"injection.type.monitor_trap_flag", [](const C&, F) { return part(10, 8, 0x7d); }},
+    {"injection.type", [](const C&, F) { return A::part(10, 8, 0xfd); }},
+    {"injection.type.monitor_trap_flag", [](const C&, F) { return A::part(10, 8, 0x7d); }},
     {"injection.vector", [](const C& c, F) { return injected_vector(c); }},
     {"injection.error_code_valid", error_code_valid},
-    {"injection.reserved", [](const C&, F) { return bits(0, x86::EventInfo::kEntryReserved); }},
-    {"injection.error_code", [](const C&, F) { return bits(0, 0xffff0000); }},
+    {"injection.reserved", [](const C&, F) { return A::bits(0, x86::EventInfo::kEntryReserved); }},
+    {"injection.error_code", [](const C&, F) { return A::bits(0, 0xffff0000); }},
     {"injection.instruction_length",
      [](const C& c, F) {
          return range(c.capabilities.misc.has(x86::VmxMisc::kZeroLengthInjection) ? 0 : 1, 15);
@@ -311,19 +290,19 @@ constexpr Row kRows[] = {
     {"host.idtr.base", any_canonical},
     {"host.address_space_size",
      [](const C& c, F) { return flag(x86::ExitControls::HOST_ADDRESS_SPACE_SIZE, c.root.ia32e()); }},
-    {"host.ia32e_guest", [](const C&, F) { return bits(0, x86::EntryControls::IA32E_MODE_GUEST); }},
+    {"host.ia32e_guest", [](const C&, F) { return A::bits(0, x86::EntryControls::IA32E_MODE_GUEST); }},
     {"host.rip.width", low32},
-    {"host.cr4.pae", [](const C&, F) { return bits(x86::cr4::PAE, 0); }},
+    {"host.cr4.pae", [](const C&, F) { return A::bits(x86::cr4::PAE, 0); }},
     {"host.rip.canonical", any_canonical},
 
     {"guest.cr0.fixed", cr0_fixed},
-    {"guest.cr0.pg_without_pe", [](const C&, F) { return bits(x86::cr0::PE, 0); }},
+    {"guest.cr0.pg_without_pe", [](const C&, F) { return A::bits(x86::cr0::PE, 0); }},
     {"guest.cr4.fixed", cr4_fixed},
-    {"guest.cr0.ia32e_without_pg", [](const C&, F) { return bits(x86::cr0::PG, 0); }},
-    {"guest.cr4.ia32e_without_pae", [](const C&, F) { return bits(x86::cr4::PAE, 0); }},
+    {"guest.cr0.ia32e_without_pg", [](const C&, F) { return A::bits(x86::cr0::PG, 0); }},
+    {"guest.cr4.ia32e_without_pae", [](const C&, F) { return A::bits(x86::cr4::PAE, 0); }},
     {"guest.cr3.width", width},
     {"guest.debugctl.reserved",
-     [](const C&, F) { return bits(0, ~(x86::debugctl::LBR | x86::debugctl::BTF)); }},
+     [](const C&, F) { return A::bits(0, ~(x86::debugctl::LBR | x86::debugctl::BTF)); }},
     {"guest.dr7.width", low32},
     {"guest.sysenter_esp.canonical", any_canonical},
     {"guest.sysenter_eip.canonical", any_canonical},
@@ -335,43 +314,49 @@ constexpr Row kRows[] = {
 
     {"guest.rip.width", low32},
     {"guest.rip.canonical", equal_upper_bits},
-    {"guest.rflags.reserved", [](const C&, F) { return bits(x86::rflags::kFixed1, x86::rflags::kReserved); }},
-    {"guest.rflags.vm", [](const C&, F) { return bits(0, x86::rflags::VM); }},
-    {"guest.rflags.if", [](const C&, F) { return bits(x86::rflags::IF, 0); }},
+    {"guest.rflags.reserved",
+     [](const C&, F) { return A::bits(x86::rflags::kFixed1, x86::rflags::kReserved); }},
+    {"guest.rflags.vm", [](const C&, F) { return A::bits(0, x86::rflags::VM); }},
+    {"guest.rflags.if", [](const C&, F) { return A::bits(x86::rflags::IF, 0); }},
 
     {"guest.activity.unsupported",
      [](const C& c, F) {  // bits 8:6 of IA32_VMX_MISC are states 3 to 1
-         return part(31, 0, 1u | static_cast<uint32_t>(Field<8, 6>::get(c.capabilities.misc.raw)) << 1);
+         return A::part(31, 0, 1u | static_cast<uint32_t>(Field<8, 6>::get(c.capabilities.misc.raw)) << 1);
      }},
     {"guest.activity.hlt_dpl", active},
     {"guest.activity.blocking", active},
     {"guest.activity.injection", active},
-    {"guest.interruptibility.reserved", [](const C&, F) { return bits(0, blocking::kReserved); }},
-    {"guest.interruptibility.sti_and_mov_ss", [](const C&, F) { return part(1, 0, 7); }},
-    {"guest.interruptibility.sti_without_if", [](const C&, F) { return bits(0, blocking::BLOCKING_BY_STI); }},
-    {"guest.interruptibility.interrupt", [](const C&, F) { return bits(0, kStiOrMovSs); }},
-    {"guest.interruptibility.nmi_mov_ss", [](const C&, F) { return bits(0, blocking::BLOCKING_BY_MOV_SS); }},
-    {"guest.interruptibility.smi", [](const C&, F) { return bits(0, blocking::BLOCKING_BY_SMI); }},
-    {"guest.interruptibility.virtual_nmi", [](const C&, F) { return bits(0, blocking::BLOCKING_BY_NMI); }},
-    {"guest.interruptibility.enclave", [](const C&, F) { return bits(0, blocking::ENCLAVE_INTERRUPTION); }},
+    {"guest.interruptibility.reserved", [](const C&, F) { return A::bits(0, blocking::kReserved); }},
+    {"guest.interruptibility.sti_and_mov_ss", [](const C&, F) { return A::part(1, 0, 7); }},
+    {"guest.interruptibility.sti_without_if",
+     [](const C&, F) { return A::bits(0, blocking::BLOCKING_BY_STI); }},
+    {"guest.interruptibility.interrupt", [](const C&, F) { return A::bits(0, kStiOrMovSs); }},
+    {"guest.interruptibility.nmi_mov_ss",
+     [](const C&, F) { return A::bits(0, blocking::BLOCKING_BY_MOV_SS); }},
+    {"guest.interruptibility.smi", [](const C&, F) { return A::bits(0, blocking::BLOCKING_BY_SMI); }},
+    {"guest.interruptibility.virtual_nmi", [](const C&, F) { return A::bits(0, blocking::BLOCKING_BY_NMI); }},
+    {"guest.interruptibility.enclave",
+     [](const C&, F) { return A::bits(0, blocking::ENCLAVE_INTERRUPTION); }},
     {"guest.pending_debug.reserved", debug_exceptions_reserved},
     {"guest.pending_debug.bs", single_step},
     {"guest.link_pointer.address", link_address},
     {"guest.link_pointer.current", [](const C&, F) { return exactly(~uint64_t{0}); }},
     {"guest.link_pointer.revision", [](const C&, F) { return exactly(~uint64_t{0}); }},
     {"guest.pdpte.reserved",
-     [](const C& c, F) { return bits(0, bit_range(2, 1) | bit_range(8, 5) | beyond(c)); }},
+     [](const C& c, F) { return A::bits(0, bit_range(2, 1) | bit_range(8, 5) | beyond(c)); }},
 
     {"load.pdptes", in_memory},
     {"load.msr.count", [](const C& c, F) { return range(0, c.capabilities.misc.msr_list_max()); }},
     {"load.msr.memory", in_memory},
     {"load.msr.segment_base", in_memory},
     {"load.msr.x2apic", in_memory},
+    {"load.msr.smm", in_memory},
     {"load.msr.reserved", in_memory},
-    {"load.msr.refused", in_memory},
+    {"load.msr.unknown", in_memory},
+    {"load.msr.read_only", in_memory},
+    {"load.msr.value", in_memory},
+    {"load.msr.lme", in_memory},
 };
-
-bool is_pat_byte(uint64_t type) { return type <= 7 && type != 2 && type != 3; }
 
 }  // namespace
 
@@ -387,30 +372,13 @@ AllowedValues allowed_values(const EntryChecker& checker, const EntryFailure& fa
                          checker);
 }
 
-bool AllowedValues::accepts(uint64_t value) const {
-    if (or_all_ones && value == ~uint64_t{0}) return true;
-    const uint64_t number = (value & bit_range(part_high, part_low)) >> part_low;
-    const bool part_ok = part_values == ~uint32_t{0} || (number < 32 && (part_values >> number & 1) != 0);
-    if ((value & ones) != ones || (value & zeros) != 0 || value < minimum || value > maximum || !part_ok)
-        return false;
-    switch (form) {
-        case Form::Any:
-        case Form::NotByValue:
-            return form == Form::Any;
-        case Form::Canonical:
-            return is_canonical(value, linear_bits);
-        case Form::Pat:
-            return x86::is_valid_pat(value);
-    }
-    return false;
-}
-
 std::optional<uint64_t> AllowedValues::repair(uint64_t value) const {
     uint64_t repaired = (value | ones) & ~zeros;
     if (form == Form::Canonical) repaired = sign_extend(repaired, linear_bits);
-    if (form == Form::Pat) {
+    if (form == Form::Pat || form == Form::FixedRange) {
         for (unsigned low = 0; low < 64; low += 8) {
-            if (is_pat_byte(repaired >> low & 0xff)) continue;
+            const uint64_t type = repaired >> low & 0xff;
+            if (form == Form::Pat ? x86::is_pat_type(type) : x86::is_mtrr_type(type)) continue;
             repaired &= ~bit_range(low + 7, low);
             repaired |= uint64_t{static_cast<uint8_t>(x86::MemoryType::WB)} << low;
         }

@@ -95,6 +95,7 @@ std::string describe(const AllowedValues& allowed, x86::VmcsField field, uint64_
     if (allowed.form == Form::Canonical)
         parts.push_back(fmt::format("bits 63:{} must all be equal", allowed.linear_bits - 1));
     if (allowed.form == Form::Pat) parts.emplace_back("each byte must be 0, 1, 4, 5, 6 or 7");
+    if (allowed.form == Form::FixedRange) parts.emplace_back("each byte must be 0, 1, 4, 5 or 6");
     if (allowed.or_all_ones) parts.emplace_back("or it must be all ones");
     const auto example = allowed.repair(value);
     const std::string rule = join(parts, "; ");

@@ -356,10 +356,18 @@ inline constexpr EntryCheckRule kEntryCheckRules[] = {
      "VM entry cannot load IA32_FS_BASE or IA32_GS_BASE from the MSR-load area."},
     {"load.msr.x2apic", sdm::kLoadMsrs,
      "VM entry cannot load an x2APIC MSR (bits 31:8 of the index 0x8) from the MSR-load area."},
+    {"load.msr.smm", sdm::kLoadMsrs,
+     "VM entry cannot load an MSR that only system-management mode can write."},
     {"load.msr.reserved", sdm::kLoadMsrs,
      "Bits 63:32 of each entry of the VM-entry MSR-load area must be 0."},
-    {"load.msr.refused", sdm::kLoadMsrs,
-     "WRMSR at CPL 0 must accept each index and value of the VM-entry MSR-load area."},
+    {"load.msr.unknown", sdm::kLoadMsrs,
+     "The processor must have each MSR that the VM-entry MSR-load area names, or WRMSR would cause #GP."},
+    {"load.msr.read_only", sdm::kLoadMsrs,
+     "WRMSR must be able to write each MSR that the VM-entry MSR-load area names."},
+    {"load.msr.value", sdm::kLoadMsrs,
+     "WRMSR at CPL 0 must accept each value of the VM-entry MSR-load area for its MSR."},
+    {"load.msr.lme", sdm::kLoadMsrs,
+     "With CR0.PG = 1 VM entry cannot change LME by loading IA32_EFER from the MSR-load area."},
 };
 // clang-format on
 #undef VTLESS_DATA_CHECKS

@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "isa/x86/msr.h"
 #include "sim/vmx/allowed_values.h"
 
 namespace vtless::sim {
@@ -15,13 +14,6 @@ std::string allowed_text(const EntryFailure& failure, const EntryChecker& checke
     return describe(allowed_values(checker, failure), failure.field, failure.value);
 }
 
-std::string msr_text(const MsrLoadFailure& failed) {
-    const char* name = x86::name(static_cast<x86::Msr>(failed.content.index));
-    return fmt::format("entry {}, which loads MSR {:#x}{} with {:#x}, has to change", failed.entry,
-                       failed.content.index, name == nullptr ? "" : fmt::format(" ({})", name),
-                       failed.content.value);
-}
-
 }  // namespace
 
 std::string citation(const SdmSection& section) {
@@ -29,11 +21,11 @@ std::string citation(const SdmSection& section) {
 }
 
 EntryRefusal::EntryRefusal(std::unique_ptr<Vmcs> vmcs, const EntryFailure& failure,
-                           const EntryContext& context, const std::optional<MsrLoadFailure>& msr)
+                           const EntryContext& context, std::string allowed)
     : vmcs_(std::move(vmcs)),
       failure_(failure),
       section_(citation(failure.check.rule().section)),
-      allowed_(msr ? msr_text(*msr) : allowed_text(failure, EntryChecker(*vmcs_, context))),
+      allowed_(!allowed.empty() ? std::move(allowed) : allowed_text(failure, EntryChecker(*vmcs_, context))),
       explanation_{id(),          section_.c_str(), failure.check.rule().sentence, x86::name(failure.field),
                    failure.value, allowed_.c_str()} {}
 

@@ -4,20 +4,18 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "isa/entry_explanation.h"
 #include "sim/vmx/entry_checks.h"
-#include "sim/vmx/msr_entry.h"
 
 namespace vtless::sim {
 
 class EntryRefusal {
   public:
-    // vmcs holds all of its fields. msr: of a failure to load MSRs.
+    // vmcs holds all of its fields. allowed: where it is not the field's value that is wrong.
     EntryRefusal(std::unique_ptr<Vmcs> vmcs, const EntryFailure& failure, const EntryContext& context,
-                 const std::optional<MsrLoadFailure>& msr = std::nullopt);
+                 std::string allowed = {});
 
     const char* id() const { return failure_.id(); }
     const EntryFailure& failure() const { return failure_; }

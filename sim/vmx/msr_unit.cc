@@ -11,54 +11,58 @@ namespace {
 using x86::Msr;
 
 using Can = VmxCapabilities;
-using Allows = bool (*)(const Can&, uint64_t value);
+using A = AllowedValues;
+using Values = A (*)(const Can&);  // that WRMSR accepts
 
 // An MSR that some register of ours backs.
 struct RegisterMsr {
     Msr msr;
     uint64_t (*read)(const MsrUnit&, World);
     bool (*write)(MsrUnit&, World, uint64_t);
+    Values values;  // asked by write, which may refuse more
 };
 
 // An MSR that only holds a value.
 struct StoredMsr {
     Msr msr;
     uint64_t reset;
-    Allows allows;
+    Values values;  // kReadOnly
 };
 
-bool canonical(const Can& can, uint64_t value) { return is_canonical(value, can.linear_bits); }
-bool pat(const Can&, uint64_t value) { return x86::is_valid_pat(value); }
-bool any(const Can&, uint64_t) { return true; }
-bool low32(const Can&, uint64_t value) { return (value >> 32) == 0; }
+constexpr A canonical(const Can& can) { return A::of_form(A::Form::Canonical, can.linear_bits); }
+constexpr A pat(const Can&) { return A::of_form(A::Form::Pat); }
+constexpr A any(const Can&) { return {}; }
+constexpr A low32(const Can&) { return A::bits(0, bit_range(63, 32)); }
 
 // A register that both worlds share and the engine holds.
-template <auto Get, auto Set, Allows Allow>
+template <auto Get, auto Set, Values kValues>
 constexpr RegisterMsr shared(Msr msr) {
     return {msr, [](const MsrUnit& unit, World) -> uint64_t { return (unit.engine().state().*Get)(); },
             [](MsrUnit& unit, World, uint64_t value) {
-                if (!Allow(unit.capabilities(), value)) return false;
+                if (!kValues(unit.capabilities()).accepts(value)) return false;
                 (unit.engine().edit_state().*Set)(value);
                 return true;
-            }};
+            },
+            kValues};
 }
 
 // A register of which root operation has its own.
-template <uint64_t RootState::*Root, auto Get, auto Set, Allows Allow>
+template <uint64_t RootState::*Root, auto Get, auto Set, Values kValues>
 constexpr RegisterMsr switched(Msr msr) {
     return {msr,
             [](const MsrUnit& unit, World world) -> uint64_t {
                 return world == World::Root ? unit.root().*Root : (unit.engine().state().*Get)();
             },
             [](MsrUnit& unit, World world, uint64_t value) {
-                if (!Allow(unit.capabilities(), value)) return false;
+                if (!kValues(unit.capabilities()).accepts(value)) return false;
                 if (world == World::Root) {
                     unit.root().*Root = value;
                 } else {
                     (unit.engine().edit_state().*Set)(value);
                 }
                 return true;
-            }};
+            },
+            kValues};
 }
 
 template <x86::SegmentRegister S>
@@ -69,33 +73,36 @@ constexpr RegisterMsr segment_base(Msr msr) {
                                             : unit.engine().state().segment_base(S);
             },
             [](MsrUnit& unit, World world, uint64_t value) {
-                if (!canonical(unit.capabilities(), value)) return false;
+                if (!canonical(unit.capabilities()).accepts(value)) return false;
                 if (world == World::Root) {
                     unit.root().segment(S).base = value;
                 } else {
                     unit.engine().edit_state().set_segment_base(S, value);
                 }
                 return true;
-            }};
+            },
+            canonical};
 }
 
 // A register that is the same storage in both worlds: VM entry and exit load it.
-template <uint64_t RootState::*Value, Allows Allow>
+template <uint64_t RootState::*Value, Values kValues>
 constexpr RegisterMsr loaded(Msr msr) {
     return {msr, [](const MsrUnit& unit, World) { return unit.root().*Value; },
             [](MsrUnit& unit, World, uint64_t value) {
-                if (!Allow(unit.capabilities(), value)) return false;
+                if (!kValues(unit.capabilities()).accepts(value)) return false;
                 unit.root().*Value = value;
                 return true;
-            }};
+            },
+            kValues};
 }
+
+constexpr A efer(const Can& can) { return A::bits(0, ~can.guest_features.efer); }
 
 bool write_root_efer(MsrUnit& unit, World world, uint64_t value) {
     RootState& root = unit.root();
-    const uint64_t changeable = x86::efer::kDefined & ~x86::efer::LMA;
     const bool toggles_mode = ((value ^ root.efer) & x86::efer::LME) != 0 && (root.cr0 & x86::cr0::PG) != 0;
-    if (world != World::Root || (value & ~x86::efer::kDefined) != 0 || toggles_mode) return false;
-    root.efer = (root.efer & x86::efer::LMA) | (value & changeable);
+    if (world != World::Root || !efer(unit.capabilities()).accepts(value) || toggles_mode) return false;
+    root.efer = (root.efer & x86::efer::LMA) | (value & ~x86::efer::LMA);
     return true;
 }
 
@@ -104,18 +111,16 @@ bool set_tsc(MsrUnit& unit, World, uint64_t value) {
     return true;
 }
 
-bool debugctl_allowed(const Can&, uint64_t value) {
-    return (value & ~(x86::debugctl::LBR | x86::debugctl::BTF)) == 0;
-}
+constexpr A debugctl(const Can&) { return A::bits(0, ~(x86::debugctl::LBR | x86::debugctl::BTF)); }
 
 using S = x86::SegmentRegister;
 using C = CpuState;
 
 constexpr RegisterMsr kRegisters[] = {
-    {Msr::IA32_TIME_STAMP_COUNTER, [](const MsrUnit& unit, World) { return unit.tsc(); }, set_tsc},
+    {Msr::IA32_TIME_STAMP_COUNTER, [](const MsrUnit& unit, World) { return unit.tsc(); }, set_tsc, any},
     loaded<&RootState::tsc_offset, any>(Msr::IA32_TSC_ADJUST),
     loaded<&RootState::pat, pat>(Msr::IA32_PAT),
-    loaded<&RootState::debugctl, debugctl_allowed>(Msr::IA32_DEBUGCTL),
+    loaded<&RootState::debugctl, debugctl>(Msr::IA32_DEBUGCTL),
     switched<&RootState::sysenter_cs, &C::sysenter_cs, &C::set_sysenter_cs, any>(Msr::IA32_SYSENTER_CS),
     switched<&RootState::sysenter_esp, &C::sysenter_esp, &C::set_sysenter_esp, canonical>(
         Msr::IA32_SYSENTER_ESP),
@@ -125,7 +130,7 @@ constexpr RegisterMsr kRegisters[] = {
      [](const MsrUnit& unit, World world) {
          return world == World::Root ? unit.root().efer : unit.engine().state().efer();
      },
-     write_root_efer},
+     write_root_efer, efer},
     shared<&C::star, &C::set_star, any>(Msr::IA32_STAR),
     shared<&C::lstar, &C::set_lstar, canonical>(Msr::IA32_LSTAR),
     shared<&C::cstar, &C::set_cstar, canonical>(Msr::IA32_CSTAR),
@@ -139,33 +144,29 @@ constexpr RegisterMsr kRegisters[] = {
 // SDM Vol. 3A "Memory Type Range Registers (MTRRs)" (12.11).
 constexpr uint64_t kMtrrCap = 8 | bit(8) | bit(10);  // 8 variable ranges, fixed ranges, WC
 
-bool memory_type(uint64_t type) { return type == 0 || type == 1 || type == 4 || type == 5 || type == 6; }
-bool fixed_range(const Can&, uint64_t value) {
-    for (unsigned i = 0; i < 8; ++i) {
-        if (!memory_type((value >> (i * 8)) & 0xff)) return false;
-    }
-    return true;
+constexpr uint32_t kMtrrTypes = 1u << 0 | 1u << 1 | 1u << 4 | 1u << 5 | 1u << 6;
+
+constexpr uint64_t beyond(const Can& can) { return bit_range(63, can.physical_bits); }
+constexpr A mtrr_type(uint64_t zeros) {
+    A allowed = A::part(7, 0, kMtrrTypes);
+    allowed.zeros = zeros;
+    return allowed;
 }
-bool range_base(const Can& can, uint64_t value) {
-    return memory_type(value & 0xff) && (value & 0xf00) == 0 && can.fits_physical_width(value);
-}
-bool range_mask(const Can& can, uint64_t value) {
-    return (value & 0x7ff) == 0 && can.fits_physical_width(value);
-}
-bool default_type(const Can&, uint64_t value) {
-    return memory_type(value & 0xff) && (value & ~(0xff | bit(10) | bit(11))) == 0;
-}
-bool apic_base(const Can& can, uint64_t value) {
+constexpr A fixed_range(const Can&) { return A::of_form(A::Form::FixedRange); }
+constexpr A range_base(const Can& can) { return mtrr_type(bit_range(11, 8) | beyond(can)); }
+constexpr A range_mask(const Can& can) { return A::bits(0, bit_range(10, 0) | beyond(can)); }
+constexpr A default_type(const Can&) { return mtrr_type(~(bit_range(7, 0) | bit(10) | bit(11))); }
+constexpr A apic_base(const Can& can) {
     constexpr uint64_t kDefined = x86::apic_base::BSP | x86::apic_base::ENABLE;
-    return (value & 0xfff & ~kDefined) == 0 && can.fits_physical_width(value);
+    return A::bits(0, (bit_range(11, 0) & ~kDefined) | beyond(can));
 }
-bool misc_enable(const Can&, uint64_t value) {
+constexpr A misc_enable(const Can&) {
     using namespace x86::misc_enable;
-    return (value & ~(FAST_STRINGS | BTS_UNAVAILABLE | PEBS_UNAVAILABLE | MONITOR | LIMIT_CPUID_MAXVAL |
-                      XD_DISABLE)) == 0;
+    return A::bits(
+        0, ~(FAST_STRINGS | BTS_UNAVAILABLE | PEBS_UNAVAILABLE | MONITOR | LIMIT_CPUID_MAXVAL | XD_DISABLE));
 }
-bool zero(const Can&, uint64_t value) { return value == 0; }
-constexpr Allows kReadOnly = nullptr;
+constexpr A zero(const Can&) { return A::bits(0, ~uint64_t{0}); }
+constexpr Values kReadOnly = nullptr;
 
 constexpr StoredMsr kStored[] = {
     {Msr::IA32_PLATFORM_ID, 0, kReadOnly},
@@ -250,9 +251,24 @@ bool MsrUnit::read(Msr msr, World world, uint64_t& value) const {
 bool MsrUnit::write(Msr msr, World world, uint64_t value) {
     if (const RegisterMsr* rule = find(kRegisters, msr)) return rule->write(*this, world, value);
     const StoredMsr* rule = find(kStored, msr);
-    if (rule == nullptr || rule->allows == kReadOnly || !rule->allows(*capabilities_, value)) return false;
+    if (rule == nullptr || rule->values == kReadOnly) return false;
+    if (!rule->values(*capabilities_).accepts(value)) return false;
     stored_[static_cast<size_t>(rule - kStored)] = value;
     return true;
+}
+
+WrmsrRule wrmsr_rule(Msr msr, const VmxCapabilities& can) {
+    using Kind = WrmsrRule::Kind;
+    Values values = kReadOnly;
+    if (const RegisterMsr* rule = find(kRegisters, msr)) {
+        values = rule->values;
+    } else if (const StoredMsr* stored = find(kStored, msr)) {
+        values = stored->values;
+    } else if (!can.read(msr)) {
+        return {Kind::NoSuchMsr, {}};
+    }
+    if (values == kReadOnly) return {Kind::ReadOnly, {}};
+    return {Kind::Writable, values(can)};
 }
 
 }  // namespace vtless::sim

@@ -7,6 +7,7 @@
 
 #include "isa/x86/msr.h"
 #include "sim/engine/engine.h"
+#include "sim/vmx/allowed_values.h"
 #include "sim/vmx/capability.h"
 #include "sim/vmx/root_state.h"
 
@@ -14,6 +15,15 @@ namespace vtless::sim {
 
 // Whose registers an access means, where root and non-root operation have their own.
 enum class World : uint8_t { Root, Guest };
+
+// What WRMSR at CPL 0 does, but for IA32_EFER.LME, which cannot change while paging is on.
+struct WrmsrRule {
+    enum class Kind : uint8_t { NoSuchMsr, ReadOnly, Writable };
+
+    Kind kind = Kind::NoSuchMsr;
+    AllowedValues values;  // of a writable one
+};
+WrmsrRule wrmsr_rule(x86::Msr msr, const VmxCapabilities& can);
 
 // Privilege and bitmaps are the caller's. IA32_EFER of the guest is not here: it changes paging.
 class MsrUnit {

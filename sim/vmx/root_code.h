@@ -18,7 +18,7 @@ struct RootStop {
         PortAccess,    // IN or OUT: finish_port_access() makes it done
         Halted,        // HLT, in root operation or in a guest, and nothing is left that could end it
         TripleFault,   // in root operation
-        VmxAbort,      // `detail`: the indicator, SDM Vol. 3C "VMX Aborts" (28.7)
+        VmxAbort,      // `detail`: the indicator, SDM Vol. 3C "VMX Aborts" (28.7); `what`: why
         NoMemory,      // an access where no memory is, or a store to ROM; `detail`: physical address
         Unsupported,   // `what` is not implemented in root operation
         LimitReached,  // set_limit()

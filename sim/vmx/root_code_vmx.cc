@@ -166,7 +166,10 @@ RootCode::Next RootCode::enter(const Raw& instruction, bool launch) {
     if (enterable && engine().shadow() == Shadow::MovSs)
         return conclude(instruction, operation.fail(VmInstructionError::ENTRY_EVENTS_BLOCKED_BY_MOV_SS));
     const VmxStatus status = processor_.enter(gprs_, launch);
-    if (processor_.vmx_abort() != 0) return stop(Kind::VmxAbort, processor_.vmx_abort());
+    if (processor_.vmx_abort() != 0) {
+        stop_.what = processor_.vmx_abort_reason();
+        return stop(Kind::VmxAbort, processor_.vmx_abort());
+    }
     if (!status.ok()) return conclude(instruction, status);
     Vmcs& vmcs = *operation.current();
     const x86::ExitReasonField reason{vmcs.get32(x86::VmcsField::EXIT_REASON)};

@@ -21,6 +21,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/instruction_operands.cc
   vmx/live_fields.cc
   vmx/msr_areas.cc
+  vmx/msr_entry.cc
   vmx/msr_unit.cc
   vmx/non_root.cc
   vmx/non_root_activity.cc

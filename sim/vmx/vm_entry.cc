@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // VMLAUNCH and VMRESUME. SDM Vol. 3C "VM Entries" (27).
+#include <utility>
+
 #include "isa/x86/control_regs.h"
 #include "isa/x86/rflags.h"
 #include "sim/time/cycle_costs.h"
@@ -65,8 +67,10 @@ VmxStatus VmxProcessor::enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch) {
         return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, kQualificationPdpte);
     }
     if (const auto failed = load_entry_msrs(vmcs)) {
-        const uint64_t area = vmcs.get(F::VM_ENTRY_MSR_LOAD_ADDRESS);
-        refuse(vmcs, {failed->check, F::VM_ENTRY_MSR_LOAD_ADDRESS, area, failed->entry}, failed);
+        const bool too_many = failed->check.index() == CheckId("load.msr.count").index();
+        const F field = too_many ? F::VM_ENTRY_MSR_LOAD_COUNT : F::VM_ENTRY_MSR_LOAD_ADDRESS;
+        refuse(vmcs, {failed->check, field, vmcs.get(field), failed->entry},
+               too_many ? std::string() : describe(*failed, msr_loading(World::Guest)));
         vmcs.dirty = kAllLive;  // an entry before may have loaded a register that has a field
         return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, failed->entry);
     }
@@ -134,12 +138,11 @@ std::optional<VmInstructionError> VmxProcessor::check_controls_and_host(EntryChe
 }
 
 // Keeps what the caller may want to know of an entry that is about to fail.
-void VmxProcessor::refuse(const Vmcs& vmcs, const EntryFailure& failure,
-                          const std::optional<MsrLoadFailure>& msr) {
+void VmxProcessor::refuse(const Vmcs& vmcs, const EntryFailure& failure, std::string allowed) {
     auto copy = std::make_unique<Vmcs>(vmcs);
     guest_.save(*copy);
     const EntryContext context{root_, memory_, capabilities_};
-    refusal_ = std::make_unique<EntryRefusal>(std::move(copy), failure, context, msr);
+    refusal_ = std::make_unique<EntryRefusal>(std::move(copy), failure, context, std::move(allowed));
 }
 
 // SDM Vol. 3C "VM-Entry Failures During or After Loading Guest State" (27.8): the host state is loaded, and

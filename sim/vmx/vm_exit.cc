@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // SDM Vol. 3C "VM Exits" (28).
+#include <fmt/format.h>
+
+#include <utility>
+
 #include "isa/x86/control_regs.h"
 #include "isa/x86/rflags.h"
 #include "sim/time/cycle_costs.h"
@@ -25,7 +29,9 @@ void VmxProcessor::leave(Vmcs& vmcs, const ExitRecord& record) {
     engine_->add_cycles(TransitionCosts::kVmExit);
     if (const uint32_t count = vmcs.get32(F::VM_EXIT_MSR_STORE_COUNT); count != 0) {
         const Hpa area = vmcs.get_address(F::VM_EXIT_MSR_STORE_ADDRESS);
-        if (store_msrs(area, count) != 0) return abort(vmcs, kAbortMsrStore);
+        if (const auto failed = store_msrs(area, count))
+            return abort(vmcs, kAbortMsrStore,
+                         fmt::format("VM-exit MSR-store area at {:#x}: {}", area.value(), *failed));
     }
     load_host(vmcs);
 }
@@ -97,8 +103,11 @@ void VmxProcessor::load_host(const Vmcs& vmcs) {
     if (!host_is_loaded(vmcs)) load_host_registers(vmcs);
     if (const uint32_t count = vmcs.get32(F::VM_EXIT_MSR_LOAD_COUNT); count != 0) {
         host_from_ = nullptr;
-        if (load_msrs(vmcs.get_address(F::VM_EXIT_MSR_LOAD_ADDRESS), count, World::Root))
-            abort(*operation_.current(), kAbortMsrLoad);
+        const Hpa area = vmcs.get_address(F::VM_EXIT_MSR_LOAD_ADDRESS);
+        if (const auto failed = load_msrs(area, count, World::Root))
+            abort(*operation_.current(), kAbortMsrLoad,
+                  fmt::format("VM-exit MSR-load area at {:#x}: {}", area.value(),
+                              describe(*failed, msr_loading(World::Root))));
     }
 }
 
@@ -153,8 +162,9 @@ void VmxProcessor::load_host_segments(const Vmcs& vmcs) {
 }
 
 // "VMX Aborts" (28.7).
-void VmxProcessor::abort(Vmcs& vmcs, uint32_t indicator) {
+void VmxProcessor::abort(Vmcs& vmcs, uint32_t indicator, std::string reason) {
     vmx_abort_ = indicator;
+    vmx_abort_reason_ = std::move(reason);
     host_from_ = nullptr;
     operation_.set_abort_indicator(vmcs, indicator);
 }

@@ -18,6 +18,7 @@
 #include "sim/vmx/gprs.h"
 #include "sim/vmx/guest_state.h"
 #include "sim/vmx/host_events.h"
+#include "sim/vmx/msr_entry.h"
 #include "sim/vmx/msr_unit.h"
 #include "sim/vmx/non_root.h"
 #include "sim/vmx/root_state.h"
@@ -141,6 +142,8 @@ class VmxProcessor {
     // SDM Vol. 3C "VMX Aborts" (28.7): not 0 after one. The processor is then shut down: each VM entry gives
     // #DF.
     uint32_t vmx_abort() const { return vmx_abort_; }
+    // Which area of which VMCS the exit could not store or load, which entry of it, and why.
+    const std::string& vmx_abort_reason() const { return vmx_abort_reason_; }
 
     // A backend says that it keeps this event for the guest of the VMCS until it can be injected: nobody but
     // the sanitizer listens.
@@ -200,8 +203,7 @@ class VmxProcessor {
     std::optional<x86::VmxStatus> run_checks(Vmcs& vmcs, CheckGroups groups);
     bool is_rip_fine(const Vmcs& vmcs) const;
     std::optional<x86::VmInstructionError> check_controls_and_host(EntryChecker& checker, CheckGroups groups);
-    void refuse(const Vmcs& vmcs, const EntryFailure& failure,
-                const std::optional<MsrLoadFailure>& msr = std::nullopt);
+    void refuse(const Vmcs& vmcs, const EntryFailure& failure, std::string allowed = {});
     x86::VmxStatus fail_entry(Vmcs& vmcs, x86::ExitReason reason, uint64_t qualification);
     bool load_guest(Vmcs& vmcs, CheckGroups written);
     bool is_same_translation(const Vmcs& vmcs, CheckGroups written, LiveMask loaded) const;
@@ -218,13 +220,14 @@ class VmxProcessor {
     bool host_is_loaded(const Vmcs& vmcs) const;
     void load_host_registers(const Vmcs& vmcs);
     void load_host_segments(const Vmcs& vmcs);
-    void abort(Vmcs& vmcs, uint32_t indicator);
+    void abort(Vmcs& vmcs, uint32_t indicator, std::string reason);
 
     // msr_areas.cc
     std::optional<MsrLoadFailure> load_msrs(Hpa area, uint32_t count, World world);
     std::optional<MsrLoadFailure> load_entry_msrs(Vmcs& vmcs);
-    // The number of the entry that failed, counted from 1, or 0.
-    uint32_t store_msrs(Hpa area, uint32_t count);
+    // What is wrong with the first entry that cannot be stored.
+    std::optional<std::string> store_msrs(Hpa area, uint32_t count);
+    MsrLoading msr_loading(World world) const;
 
     const VmxCapabilities capabilities_;
     HostMemory* memory_;
@@ -240,6 +243,7 @@ class VmxProcessor {
     std::unique_ptr<EntryRefusal> refusal_;
     std::unique_ptr<VmxObserver> observer_;
     uint32_t vmx_abort_ = 0;
+    std::string vmx_abort_reason_;
     // The VMCS whose host state root_ still is: neither its fields nor root_ changed since. Else nullptr.
     const Vmcs* host_from_ = nullptr;
     uint16_t last_vpid_ = 0;  // whose translations the Mmu holds

@@ -109,8 +109,34 @@ TEST(Explain, ChecksTheMsrsThatADumpShows) {
     dump.entry_msrs = {{0xc0000080, 0, 0}, {0xc0000100, 0, 0}};
     const Report report = explain(dump);
     EXPECT_TRUE(violates(report, "load.msr.segment_base"));
-    EXPECT_NE(undecided(report, "load.msr.refused"), nullptr);
+    EXPECT_TRUE(violates(report, "load.msr.lme")) << "the guest of the dump has paging on";
+    EXPECT_EQ(report.violations[0].allowed,
+              "entry 1, which loads MSR 0xc0000080 (IA32_EFER) with 0x0: LME (bit 8) must be 1; for example "
+              "0x100");
     EXPECT_EQ(undecided(report, "load.msr.x2apic"), nullptr);
+    EXPECT_EQ(undecided(report, "load.msr.value"), nullptr);
+    EXPECT_NE(undecided(report, "load.msr.memory"), nullptr);
+}
+
+// Another processor may have it.
+TEST(Explain, AnMsrThatThisProcessorHasNotIsNotDecided) {
+    Dump dump = dump_with({{F::VM_ENTRY_MSR_LOAD_COUNT, 2}, {F::VM_ENTRY_MSR_LOAD_ADDRESS, 0x1000}});
+    dump.entry_msrs = {{0x38f, 0, 7}, {0xc0000082, 0, 0x1234}};
+    const Report report = explain(dump);
+    EXPECT_TRUE(report.violations.empty()) << text_report(report);
+    EXPECT_NE(undecided(report, "load.msr.unknown"), nullptr);
+    EXPECT_NE(undecided(report, "load.msr.value"), nullptr) << "of IA32_PERF_GLOBAL_CTRL";
+    dump.entry_msrs[1].value = 0x0000800000000000;
+    EXPECT_TRUE(violates(explain(dump), "load.msr.value"));
+}
+
+TEST(Explain, LmeIsNotDecidedWithoutPaging) {
+    Dump dump = dump_with({{F::VM_ENTRY_MSR_LOAD_COUNT, 1}, {F::VM_ENTRY_MSR_LOAD_ADDRESS, 0x1000}});
+    dump.entry_msrs = {{0xc0000080, 0, 0}};
+    EXPECT_TRUE(violates(explain(dump), "load.msr.lme"));
+    dump.fields.erase(F::GUEST_CR0);
+    EXPECT_FALSE(violates(explain(dump), "load.msr.lme"));
+    EXPECT_NE(undecided(explain(dump), "load.msr.lme"), nullptr);
 }
 
 TEST(Explain, PdptesInMemoryAreNotDecided) {

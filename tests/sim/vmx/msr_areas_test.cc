@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // SDM Vol. 3C "Saving MSRs" (28.4), "Loading MSRs" (27.4, 28.6), "VMX Aborts" (28.7).
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/sim/vmx/guest_fixture.h"
@@ -18,8 +19,8 @@ class MsrAreas : public GuestFixture {
         code({0x0f, 0xa2});
     }
     void entry(unsigned index, uint32_t msr, uint64_t value = 0) {
-        put_host<uint64_t>(area + index * 16, msr);
-        put_host<uint64_t>(area + index * 16 + 8, value);
+        put_host<uint64_t>(area + uint64_t{index} * 16, msr);
+        put_host<uint64_t>(area + uint64_t{index} * 16 + 8, value);
     }
     void entry(unsigned index, Msr msr, uint64_t value = 0) {
         entry(index, static_cast<uint32_t>(msr), value);
@@ -39,6 +40,10 @@ class MsrAreas : public GuestFixture {
         EXPECT_EQ(hw->vmx_abort(), indicator);
         EXPECT_EQ(host<uint32_t>(vmcs + 4), indicator);
         EXPECT_EQ(hw->vmresume(gprs), x86::VmxStatus::fault(x86::Vector::DF));
+    }
+
+    void expect_reason(const char* what, const char* why) {
+        EXPECT_EQ(hw->vmx_abort_reason(), fmt::format("{} at {:#x}: {}", what, area.value(), why));
     }
 
     Hpa area;
@@ -69,6 +74,9 @@ TEST_F(MsrAreas, WhatCannotBeStoredAborts) {
     const uint64_t fs = hw->segment_base(x86::SegmentRegister::FS);
     write(F::HOST_FS_BASE, fs + 0x1000);
     expect_abort(1);
+    expect_reason("VM-exit MSR-store area",
+                  "entry 2, which stores MSR 0x12345678: RDMSR refuses it, this "
+                  "processor has no such MSR");
     EXPECT_EQ(hw->segment_base(x86::SegmentRegister::FS), fs);  // no host state is loaded
 }
 
@@ -76,12 +84,45 @@ TEST_F(MsrAreas, AReservedBitOfAnEntryAborts) {
     put_host<uint64_t>(area, uint64_t{1} << 32 | static_cast<uint32_t>(Msr::IA32_STAR));
     use(F::VM_EXIT_MSR_STORE_ADDRESS, F::VM_EXIT_MSR_STORE_COUNT, 1);
     expect_abort(1);
+    expect_reason("VM-exit MSR-store area",
+                  "entry 1, which stores MSR 0xc0000081 (IA32_STAR): bits 63:32 of the entry must be 0, and "
+                  "are 0x1");
+}
+
+TEST_F(MsrAreas, AnX2ApicMsrCannotBeStored) {
+    entry(0, Msr::IA32_X2APIC_APICID);
+    use(F::VM_EXIT_MSR_STORE_ADDRESS, F::VM_EXIT_MSR_STORE_COUNT, 1);
+    expect_abort(1);
+    expect_reason("VM-exit MSR-store area",
+                  "entry 1, which stores MSR 0x802 (IA32_X2APIC_APICID): an x2APIC MSR (bits 31:8 of the "
+                  "index 0x8) cannot be stored");
+}
+
+TEST_F(MsrAreas, AnAreaThatIsNotInMemoryAborts) {
+    write(F::VM_EXIT_MSR_STORE_ADDRESS, memory.size());
+    write(F::VM_EXIT_MSR_STORE_COUNT, 1);
+    expect_abort(1);
+    EXPECT_EQ(hw->vmx_abort_reason(),
+              fmt::format("VM-exit MSR-store area at {:#x}: entry 1 is where no memory is", memory.size()));
 }
 
 TEST_F(MsrAreas, WhatCannotBeLoadedForTheHostAborts) {
     entry(0, Msr::IA32_GS_BASE, 0x1000);
     use(F::VM_EXIT_MSR_LOAD_ADDRESS, F::VM_EXIT_MSR_LOAD_COUNT, 1);
     expect_abort(4);
+    expect_reason("VM-exit MSR-load area",
+                  "entry 1, which loads MSR 0xc0000101 (IA32_GS_BASE) with 0x1000: no value can be loaded "
+                  "from here: GS_BASE of the state area in the VMCS is for it");
+}
+
+TEST_F(MsrAreas, AValueThatTheHostCannotHaveAborts) {
+    entry(0, Msr::IA32_EFER, x86::efer::LME | x86::efer::LMA | x86::efer::NXE);
+    entry(1, Msr::IA32_EFER, x86::efer::LMA);
+    use(F::VM_EXIT_MSR_LOAD_ADDRESS, F::VM_EXIT_MSR_LOAD_COUNT, 2);
+    expect_abort(4);
+    expect_reason("VM-exit MSR-load area",
+                  "entry 2, which loads MSR 0xc0000080 (IA32_EFER) with 0x400: LME (bit 8) must be 1; for "
+                  "example 0x500");
 }
 
 TEST_F(MsrAreas, AnX2ApicMsrIsNeverLoadedAtEntry) {
