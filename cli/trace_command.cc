@@ -26,7 +26,7 @@ int run_diff(const DiffOptions& options) {
     if (!a || !b) return kBadInput;
     const auto difference = traces::first_difference(*a, *b);
     if (!difference) {
-        fmt::print("the traces are the same: {} exits\n", a->size());
+        fmt::print("the traces are the same: {} exits\n", a->exits.size());
         return kEndedAsAsked;
     }
     fmt::print("A = {}\nB = {}\n{}", options.a, options.b, *difference);

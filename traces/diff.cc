@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 namespace vtless::traces {
 
@@ -34,24 +35,37 @@ std::string differing_fields(std::string_view a, std::string_view b) {
     return text;
 }
 
-std::string ended(const char* which, size_t count) {
-    return fmt::format("{} ends here, after {} exits\n", which, count);
+std::string notes(const Trace& trace, size_t exit, const char* mark) {
+    std::string text;
+    for (const Trace::Note& note : trace.notes) {
+        if (note.exit == exit) fmt::format_to(std::back_inserter(text), "{} # {}\n", mark, note.text);
+    }
+    return text;
+}
+
+std::string version(const Trace& trace, size_t exit, const char* mark) {
+    const std::string which = exit < trace.exits.size()
+                                  ? trace.exits[exit]
+                                  : fmt::format("{} ends here, after {} exits", mark[0], trace.exits.size());
+    return notes(trace, exit, mark) + fmt::format("{}  {}\n", mark, which);
 }
 
 }  // namespace
 
-std::optional<std::string> first_difference(const std::vector<std::string>& a,
-                                            const std::vector<std::string>& b) {
-    const size_t common = std::min(a.size(), b.size());
-    const auto mismatch = std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(common), b.begin());
-    const auto at = static_cast<size_t>(mismatch.first - a.begin());
-    if (at == common && a.size() == b.size()) return std::nullopt;
+std::optional<std::string> first_difference(const Trace& a, const Trace& b) {
+    const size_t common = std::min(a.exits.size(), b.exits.size());
+    const auto end = a.exits.begin() + static_cast<ptrdiff_t>(common);
+    const auto mismatch = std::mismatch(a.exits.begin(), end, b.exits.begin());
+    const auto at = static_cast<size_t>(mismatch.first - a.exits.begin());
+    if (at == common && a.exits.size() == b.exits.size()) return std::nullopt;
 
     std::string text = fmt::format("the traces are the same for {} exits, then differ:\n", at);
-    for (size_t i = at - std::min(at, kContext); i < at; ++i) text += fmt::format("    {}\n", a[i]);
-    text += at < a.size() ? fmt::format("A:  {}\n", a[at]) : "A:  " + ended("A", a.size());
-    text += at < b.size() ? fmt::format("B:  {}\n", b[at]) : "B:  " + ended("B", b.size());
-    if (at < common) text += "what differs (A | B):\n" + differing_fields(a[at], b[at]);
+    for (size_t i = at - std::min(at, kContext); i < at; ++i) {
+        text += notes(a, i, "A:") + notes(b, i, "B:");
+        text += fmt::format("    {}\n", a.exits[i]);
+    }
+    text += version(a, at, "A:") + version(b, at, "B:");
+    if (at < common) text += "what differs (A | B):\n" + differing_fields(a.exits[at], b.exits[at]);
     return text;
 }
 

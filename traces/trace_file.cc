@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kMagic = "vtless-trace ";
 constexpr std::string_view kEnd = "end ";
+constexpr std::string_view kNote = "# ";
 
 // The number after `prefix`, if the line is just that.
 bool number_after(std::string_view line, std::string_view prefix, uint64_t& value) {
@@ -52,6 +53,8 @@ void TraceWriter::write(const VmExit& exit, const Observation& seen) {
     std::fwrite(line.data(), 1, line.size(), file_.get());
 }
 
+void TraceWriter::note(std::string_view text) { fmt::print(file_.get(), "{}{}\n", kNote, text); }
+
 bool TraceWriter::close() {
     if (!file_) return true;
     fmt::print(file_.get(), "{}{}\n", kEnd, count_);
@@ -59,7 +62,7 @@ bool TraceWriter::close() {
     return std::fclose(file_.release()) == 0 && written;
 }
 
-Expected<std::vector<std::string>, std::string> read_trace(const std::string& path) {
+Expected<Trace, std::string> read_trace(const std::string& path) {
     auto refuse = [&path](const std::string& why) {
         return Unexpected(fmt::format("trace {}: {}", path, why));
     };
@@ -73,16 +76,19 @@ Expected<std::vector<std::string>, std::string> read_trace(const std::string& pa
         return refuse(fmt::format("not a trace: the first line is \"{:.40}\", expected \"{}{}\"", line,
                                   kMagic, kVersion));
     }
-    if (version != kVersion) {
-        return refuse(fmt::format("version {}, this program reads version {}", version, kVersion));
+    if (version == 0 || version > kVersion) {
+        return refuse(fmt::format("version {}, this program reads versions 1 to {}", version, kVersion));
     }
-    std::vector<std::string> lines;
+    Trace trace;
+    std::vector<std::string>& lines = trace.exits;
     while (std::getline(file, line) && !file.eof()) {
         uint64_t count = 0;
-        if (!line.starts_with(kEnd)) {
+        if (line.starts_with(kNote)) {
+            trace.notes.push_back({lines.size(), line.substr(kNote.size())});
+        } else if (!line.starts_with(kEnd)) {
             if (!line.starts_with(fmt::format("{} ", lines.size()))) {
-                return refuse(
-                    fmt::format("line {}: \"{:.40}\" is not exit {}", lines.size() + 2, line, lines.size()));
+                return refuse(fmt::format("line {}: \"{:.40}\" is not exit {}",
+                                          lines.size() + trace.notes.size() + 2, line, lines.size()));
             }
             lines.push_back(line);
         } else if (!number_after(line, kEnd, count) || count != lines.size()) {
@@ -90,7 +96,7 @@ Expected<std::vector<std::string>, std::string> read_trace(const std::string& pa
         } else if (file.peek() != std::ifstream::traits_type::eof()) {
             return refuse(fmt::format("goes on after its end line \"{}\"", line));
         } else {
-            return lines;
+            return trace;
         }
     }
     return refuse(fmt::format("truncated: no end line after {} exits", lines.size()));

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A trace as plain text, one line for each exit, so that people and the usual tools can read it:
 //
-//   vtless-trace 1
+//   vtless-trace 2
 //   0 cycles=1234 exit=IoWrite,port=0x402,width=1,data=0x41 raw=0x1e qualification=0x... rip=... rax=...
+//   # sanitizer: event.overwritten: ...
 //   ...
 //   end 1
 //
-// The last line counts the exits; a trace without it is incomplete.
+// The last line counts the exits; a trace without it is incomplete. A line that begins with # is a note on
+// the exit that follows.
 #pragma once
 
 #include <array>
@@ -14,6 +16,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "isa/expected.h"
@@ -22,7 +25,7 @@
 
 namespace vtless::traces {
 
-inline constexpr unsigned kVersion = 1;
+inline constexpr unsigned kVersion = 2;  // 1 had no notes
 
 // What a line says besides the exit.
 struct Observation {
@@ -47,6 +50,8 @@ class TraceWriter {
     ~TraceWriter();
 
     void write(const VmExit& exit, const Observation& observation);
+    // One line, without its end.
+    void note(std::string_view text);
     // False if anything could not be written, the disk being full, say.
     bool close();
 
@@ -60,8 +65,18 @@ class TraceWriter {
     uint64_t count_ = 0;
 };
 
-// Reads a whole trace: the lines of its exits. Refuses what is not a trace, another version, a trace without
+struct Trace {
+    struct Note {
+        size_t exit = 0;  // the one that follows; their number, at the end
+        std::string text;
+    };
+
+    std::vector<std::string> exits;  // a line each
+    std::vector<Note> notes;
+};
+
+// Reads a whole trace. Refuses what is not a trace, a later version, a trace without
 // its end line or with a wrong count; the error says what was found.
-Expected<std::vector<std::string>, std::string> read_trace(const std::string& path);
+Expected<Trace, std::string> read_trace(const std::string& path);
 
 }  // namespace vtless::traces

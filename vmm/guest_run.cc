@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "explain/dump.h"
+#include "sim/sanitizer/sanitizer.h"
 #include "traces/recorder.h"
 #include "traces/trace_file.h"
 #include "vcpu/vmx/failure.h"
@@ -50,9 +51,27 @@ class RomDevice final : public MmioDevice {
     const GuestMemory& memory_;
 };
 
+// Findings of the sanitizer as notes of a trace, each when it is made.
+class NotedFindings {
+  public:
+    explicit NotedFindings(const sim::Sanitizer* sanitizer) : sanitizer_(sanitizer) {}
+
+    void write_new(traces::TraceWriter& writer) {
+        if (sanitizer_ == nullptr) return;
+        for (; written_ < sanitizer_->findings().size(); ++written_) {
+            writer.note("sanitizer: " + sim::describe(sanitizer_->findings()[written_]));
+        }
+    }
+
+  private:
+    const sim::Sanitizer* sanitizer_;
+    size_t written_ = 0;
+};
+
 // Writes a line of the trace for each exit.
 struct TraceSink {
     void operator()(SimVmxVCpu& arch, const VmExit& exit) const {
+        findings->write_new(*writer);
         const ExitRegisters registers = read_exit_registers(arch);
         const vmx::RawVmxExit raw = arch.raw_exit();
         writer->write(
@@ -61,6 +80,7 @@ struct TraceSink {
     }
     traces::TraceWriter* writer = nullptr;
     sim::VmxProcessor* processor = nullptr;
+    NotedFindings* findings = nullptr;
 };
 
 using RecordedVCpu = traces::Recorder<SimVmxVCpu, TraceSink>;
@@ -178,8 +198,11 @@ Result<GuestRunResult> run_traced(const GuestRunConfig& config, SimPlatform& pla
                                   const BootState& boot) {
     auto writer = traces::TraceWriter::create(config.trace);
     if (!writer) return fail("{}", writer.error());
-    const RecordedVCpu::CreateConfig create{{&platform.processor()}, {&*writer, &platform.processor()}};
+    NotedFindings findings(config.processor.sanitizer);
+    const RecordedVCpu::CreateConfig create{{&platform.processor()},
+                                            {&*writer, &platform.processor(), &findings}};
     auto result = run_as<RecordedVCpu>(config, platform, board, boot, create);
+    findings.write_new(*writer);
     if (!writer->close()) return fail("trace {}: could not be written completely", config.trace);
     return result;
 }

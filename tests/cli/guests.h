@@ -43,5 +43,17 @@ inline const std::string kTimer =
     "\xfb\xf4\xeb\xfd"s                                 // sti; hlt; jmp to hlt
     "\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90"
     "\xb0\x07\xe6\xf4"s;  // at 0x8040: mov al, 7; out 0xf4, al
+// Changes a page-table entry that it has used, lets the machine run, and uses the page again without INVLPG:
+// 32-bit paging of the first 64 KiB, whose page 15 becomes page 14.
+inline const std::string kForgottenInvlpg =
+    "\x31\xc0\x8e\xd8\x8e\xc0"                          // xor ax, ax; mov ds, ax; mov es, ax
+    "\x66\xc7\x06\x00\x90\x03\xa0\x00\x00"              // mov dword [0x9000], 0xa003
+    "\xbf\x00\xa0\x66\xb8\x03\x00\x00\x00\xb9\x10\x00"  // mov di, 0xa000; mov eax, 3; mov cx, 16
+    "\x66\xab\x66\x05\x00\x10\x00\x00\xe2\xf6"          // stosd; add eax, 0x1000; loop to stosd
+    "\x66\xb8\x00\x90\x00\x00\x0f\x22\xd8"              // mov eax, 0x9000; mov cr3, eax
+    "\x66\xb8\x11\x00\x00\x80\x0f\x22\xc0"              // mov eax, 0x80000011; mov cr0, eax
+    "\xa0\x00\xf0\x66\xc7\x06\x3c\xa0\x03\xe0\x00\x00"  // mov al, [0xf000]; mov dword [0xa03c], 0xe003
+    "\xe6\x80\xa0\x00\xf0"                              // out 0x80, al; mov al, [0xf000]
+    "\xb0\x2a\xe6\xf4"s;                                // mov al, 0x2a; out 0xf4, al
 
 }  // namespace vtless::cli::guests

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/command.h"
@@ -33,6 +35,34 @@ TEST(Sanitize, TheReportSaysSo) {
     EXPECT_TRUE(json["sanitizer"]["findings"].empty());
     EXPECT_EQ(json["sanitizer"]["dropped"], 0);
     EXPECT_EQ(json["status"], 0);
+}
+
+TEST(Sanitize, FindingsAreReportedAndMakeTheStatus) {
+    const auto result = run_flat(guests::kForgottenInvlpg, {"--stats", "json"});
+    EXPECT_EQ(result.status, 4);
+    EXPECT_TRUE(contains(result.err, "sanitizer: tlb.missing-invlpg: ")) << result.err;
+    const auto json = nlohmann::json::parse(result.out, nullptr, false);
+    ASSERT_EQ(json["sanitizer"]["findings"].size(), 1u) << result.out;
+    EXPECT_EQ(json["sanitizer"]["findings"][0]["rule"], "tlb.missing-invlpg");
+}
+
+// In front of the exit that it happened before, and nothing that a comparison minds.
+TEST(Sanitize, FindingsAreNotesInTheTrace) {
+    const TemporaryFile noted;
+    const TemporaryFile plain;
+    ASSERT_EQ(run_flat(guests::kForgottenInvlpg, {"--trace", noted.path()}).status, 4);
+    ASSERT_EQ(run_flat(guests::kForgottenInvlpg,
+                       {"--trace", plain.path(), "--sanitize-ignore", "tlb.missing-invlpg"})
+                  .status,
+              0x2a << 1 | 1);
+    std::ifstream file(noted.path());
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    const size_t note = text.find("\n# sanitizer: tlb.missing-invlpg: ");
+    ASSERT_NE(note, std::string::npos) << text;
+    EXPECT_GT(note, text.find("port=0x80")) << text;
+    EXPECT_LT(note, text.find("port=0xf4")) << text;
+    const auto same = run_command({"trace", "diff", noted.path(), plain.path()});
+    EXPECT_EQ(same.status, 0) << same.out;
 }
 
 TEST(Sanitize, RulesAreListed) {

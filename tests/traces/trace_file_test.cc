@@ -20,8 +20,8 @@ class TraceFile : public ::testing::Test {
                ::testing::UnitTest::GetInstance()->current_test_info()->name()) {}
     ~TraceFile() override { std::remove(path.c_str()); }
 
-    // n exits; the one numbered `odd` has another RAX.
-    void write(unsigned n, unsigned odd = ~0u) {
+    // n exits; the one numbered `odd` has another RAX, and the one numbered `noted` a note.
+    void write(unsigned n, unsigned odd = ~0u, unsigned noted = ~0u) {
         auto writer = TraceWriter::create(path);
         ASSERT_TRUE(writer);
         for (unsigned i = 0; i < n; ++i) {
@@ -29,6 +29,7 @@ class TraceFile : public ::testing::Test {
             seen.cycles = uint64_t{100} * i;
             seen.rip = 0xfff0 + i;
             seen.gprs[0] = i == odd ? 0xdead : 0;
+            if (i == noted) writer->note("remarkable");
             writer->write(VmExit::IoWrite{0x402, AccessWidth::Byte, i}, seen);
         }
         EXPECT_TRUE(writer->close());
@@ -50,14 +51,27 @@ class TraceFile : public ::testing::Test {
 
 TEST_F(TraceFile, IsReadBackLineByLine) {
     write(3);
-    const auto lines = read_trace(path);
-    ASSERT_TRUE(lines) << lines.error();
-    ASSERT_EQ(lines->size(), 3u);
-    EXPECT_TRUE((*lines)[1].starts_with("1 cycles=100 exit=IoWrite,port=0x402,width=0x1,data=0x1 raw=0x0"))
-        << (*lines)[1];
-    EXPECT_NE((*lines)[1].find(" rip=0xfff1 "), std::string::npos);
-    EXPECT_TRUE(content().starts_with("vtless-trace 1\n"));
+    const auto trace = read_trace(path);
+    ASSERT_TRUE(trace) << trace.error();
+    const auto& lines = trace->exits;
+    ASSERT_EQ(lines.size(), 3u);
+    EXPECT_TRUE(lines[1].starts_with("1 cycles=100 exit=IoWrite,port=0x402,width=0x1,data=0x1 raw=0x0"))
+        << lines[1];
+    EXPECT_NE(lines[1].find(" rip=0xfff1 "), std::string::npos);
+    EXPECT_TRUE(trace->notes.empty());
+    EXPECT_TRUE(content().starts_with("vtless-trace 2\n"));
     EXPECT_TRUE(content().ends_with("\nend 3\n"));
+}
+
+TEST_F(TraceFile, NotesBelongToTheExitThatFollows) {
+    write(3, ~0u, 2);
+    const auto trace = read_trace(path);
+    ASSERT_TRUE(trace) << trace.error();
+    EXPECT_EQ(trace->exits.size(), 3u);
+    ASSERT_EQ(trace->notes.size(), 1u);
+    EXPECT_EQ(trace->notes[0].exit, 2u);
+    EXPECT_EQ(trace->notes[0].text, "remarkable");
+    EXPECT_NE(content().find("\n# remarkable\n2 cycles=200"), std::string::npos) << content();
 }
 
 TEST_F(TraceFile, EmptyTraceIsATrace) {
@@ -65,16 +79,27 @@ TEST_F(TraceFile, EmptyTraceIsATrace) {
     ASSERT_TRUE(read_trace(path));
 }
 
+TEST_F(TraceFile, OfTheVersionBeforeIsRead) {
+    write(3);
+    std::string text = content();
+    replace(text.replace(text.find('2'), 1, "1"));
+    const auto trace = read_trace(path);
+    ASSERT_TRUE(trace) << trace.error();
+    EXPECT_EQ(trace->exits.size(), 3u);
+}
+
 TEST_F(TraceFile, RefusesWhatIsNoTrace) {
     expect_refused("No such file");
     replace("");
     expect_refused("the file is empty");
     replace("GIF89a\n");
-    expect_refused("not a trace: the first line is \"GIF89a\", expected \"vtless-trace 1\"");
+    expect_refused("not a trace: the first line is \"GIF89a\", expected \"vtless-trace 2\"");
     replace("vtless-trace\n");
     expect_refused("not a trace");
-    replace("vtless-trace 2\nend 0\n");
-    expect_refused("version 2, this program reads version 1");
+    for (const char* version : {"3", "0"}) {
+        replace(std::string("vtless-trace ") + version + "\nend 0\n");
+        expect_refused(std::string("version ") + version + ", this program reads versions 1 to 2");
+    }
 }
 
 TEST_F(TraceFile, RefusesTruncatedTraces) {
@@ -122,6 +147,20 @@ TEST_F(TraceFile, FirstDifferenceIsShownWithItsFields) {
     EXPECT_NE(difference->find("    5 cycles=500"), std::string::npos);
     EXPECT_EQ(difference->find("    2 cycles=200"), std::string::npos) << "three exits of context";
     EXPECT_NE(difference->find("    RAX=0x0   |   RAX=0xdead\n"), std::string::npos) << *difference;
+}
+
+TEST_F(TraceFile, NotesAreShownAndNotCompared) {
+    write(10);
+    const auto plain = *read_trace(path);
+    write(10, ~0u, 5);
+    const auto noted = *read_trace(path);
+    EXPECT_FALSE(first_difference(plain, noted));
+    write(10, 6, 6);
+    const auto odd = *read_trace(path);
+    const auto difference = first_difference(noted, odd);
+    ASSERT_TRUE(difference);
+    EXPECT_NE(difference->find("A: # remarkable\n    5 cycles=500"), std::string::npos) << *difference;
+    EXPECT_NE(difference->find("B: # remarkable\nB:  6 cycles=600"), std::string::npos) << *difference;
 }
 
 TEST_F(TraceFile, ShorterTraceDiffersWhereItEnds) {
