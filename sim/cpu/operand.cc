@@ -52,6 +52,14 @@ CpuResult segment_address(const CpuState& cpu, SegmentRegister segment, uint64_t
     return CpuResult::ok();
 }
 
+CpuResult string_io_address(const CpuState& cpu, const StoppedInstruction& instruction, Gva& out) {
+    const bool in = instruction.id == Instruction::INS;
+    const uint64_t index = cpu.gpr(in ? x86::Gpr::RDI : x86::Gpr::RSI);
+    const uint64_t offset = index & bit_range(instruction.memory.address_bytes * 8u - 1, 0);
+    return segment_address(cpu, instruction.memory.segment, offset,
+                           {in ? AccessType::Write : AccessType::Read, instruction.operand_size}, out);
+}
+
 CpuResult effective_address(const CpuState& cpu, const StoppedInstruction& instruction,
                             const DataAccess& access, Gva& out) {
     return segment_address(cpu, instruction.memory.segment, effective_offset(cpu, instruction), access, out);

@@ -28,6 +28,9 @@ CpuResult effective_address(const CpuState& cpu, const StoppedInstruction& instr
 CpuResult segment_address(const CpuState& cpu, x86::SegmentRegister segment, uint64_t offset,
                           const DataAccess& access, Gva& out);
 
+// The same of what an iteration of INS writes or OUTS reads.
+CpuResult string_io_address(const CpuState& cpu, const StoppedInstruction& instruction, Gva& out);
+
 // An explicit data access at the current privilege.
 Access explicit_access(const CpuState& cpu, AccessType type);
 CpuResult read_memory(const CpuState& cpu, Mmu& mmu, const StoppedInstruction& instruction,

@@ -63,6 +63,8 @@ class NonRoot {
     const ExitRecord& run(Vmcs& vmcs);
     // The instruction has been carried out by the caller: RIP moves on, a shadow ends, TF traps.
     void complete(const StoppedInstruction& instruction);
+    // The access of a port has been, of INS and OUTS that of one iteration: its last one completes them.
+    void finish_io(const StoppedInstruction& instruction);
 
   private:
     friend struct InstructionRule;
@@ -218,6 +220,7 @@ class NonRoot {
     // non_root_io.cc
     Next io(const StoppedInstruction& instruction);
     Next string_io(const StoppedInstruction& instruction);
+    bool end_string_io(const StoppedInstruction& instruction);
     void describe_string_io(const StoppedInstruction& instruction);
     bool io_exits(uint16_t port, unsigned bytes) const;
 

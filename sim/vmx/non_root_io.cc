@@ -51,8 +51,11 @@ Next NonRoot::io(const StoppedInstruction& instruction) {
     }
     if (string && !empty) return string_io(instruction);
     if (in && !string) write_gpr(Gpr::RAX, size, ~uint64_t{0});
-    if (!empty) note_io(port, size);
-    complete(instruction);
+    if (empty) {
+        complete(instruction);
+    } else {
+        finish_io(instruction);
+    }
     return Next::Run;
 }
 
@@ -65,40 +68,42 @@ void NonRoot::describe_string_io(const StoppedInstruction& instruction) {
             .value();
 }
 
-// One iteration; RIP stays until the count is used up.
 Next NonRoot::string_io(const StoppedInstruction& instruction) {
     const bool in = instruction.id == Instruction::INS;
-    const unsigned size = instruction.operand_size;
-    const Gpr index = in ? Gpr::RDI : Gpr::RSI;
     std::array<std::byte, 4> data;
     data.fill(std::byte{0xff});
-    const std::span<std::byte> bytes(data.data(), size);
-    const AccessType type = in ? AccessType::Write : AccessType::Read;
+    const std::span<std::byte> bytes(data.data(), instruction.operand_size);
     Gva at;
-    const CpuResult addressed =
-        segment_address(cpu(), instruction.memory.segment, read_gpr(index, instruction.memory.address_bytes),
-                        {type, size}, at);
-    if (!addressed.done()) return finish(instruction, addressed);
-    const Access access = explicit_access(cpu(), type);
+    if (const CpuResult addressed = string_io_address(cpu(), instruction, at); !addressed.done())
+        return finish(instruction, addressed);
+    const Access access = explicit_access(cpu(), in ? AccessType::Write : AccessType::Read);
     const MmuFault fault = in ? parts_.mmu.write(at, bytes, access) : parts_.mmu.read(at, bytes, access);
     if (fault) return finish(instruction, CpuResult::of(fault));
-    note_io(static_cast<uint16_t>(read_gpr(Gpr::RDX, 2)), size);
-    const bool down = (engine().rflags() & x86::rflags::DF) != 0;
-    write_gpr(index, instruction.memory.address_bytes,
-              read_gpr(index, 8) + (down ? 0 - uint64_t{size} : size));
-    if (!instruction.rep) {
-        complete(instruction);
-        return Next::Run;
-    }
-    const uint64_t count = read_gpr(Gpr::RCX, instruction.memory.address_bytes) - 1;
-    write_gpr(Gpr::RCX, instruction.memory.address_bytes, count);
-    if (count == 0) {
-        complete(instruction);
-    } else {
-        end_iteration();
-        parts_.guest.set_resume_flag(true);  // of what comes now. SDM Vol. 3B 18.3.1.1
-    }
+    finish_io(instruction);
     return Next::Run;
+}
+
+void NonRoot::finish_io(const StoppedInstruction& instruction) {
+    const auto port =
+        static_cast<uint16_t>(instruction.has_immediate ? instruction.number : read_gpr(Gpr::RDX, 2));
+    note_io(port, instruction.operand_size);
+    const bool string = instruction.id == Instruction::INS || instruction.id == Instruction::OUTS;
+    if (!string || end_string_io(instruction)) return complete(instruction);
+    end_iteration();
+    parts_.guest.set_resume_flag(true);  // of what comes now. SDM Vol. 3B 18.3.1.1
+}
+
+// Whether the iteration was the last one: RIP stays until the count is used up.
+bool NonRoot::end_string_io(const StoppedInstruction& instruction) {
+    const unsigned size = instruction.operand_size;
+    const unsigned address_bytes = instruction.memory.address_bytes;
+    const Gpr index = instruction.id == Instruction::INS ? Gpr::RDI : Gpr::RSI;
+    const bool down = (engine().rflags() & x86::rflags::DF) != 0;
+    write_gpr(index, address_bytes, read_gpr(index, 8) + (down ? 0 - uint64_t{size} : size));
+    if (!instruction.rep) return true;
+    const uint64_t count = read_gpr(Gpr::RCX, address_bytes) - 1;
+    write_gpr(Gpr::RCX, address_bytes, count);
+    return count == 0;
 }
 
 }  // namespace vtless::sim

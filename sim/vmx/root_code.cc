@@ -263,25 +263,4 @@ RootCode::Next RootCode::xsetbv(const Raw& instruction) {
     return status.ok() ? complete(instruction) : raise_gp();
 }
 
-RootCode::Next RootCode::port_access(const Raw& instruction) {
-    if (instruction.id != Instruction::IN && instruction.id != Instruction::OUT)
-        return unsupported("INS or OUTS");
-    stop_.in = instruction.id == Instruction::IN;
-    stop_.bytes = instruction.operand_size;
-    stop_.port =
-        instruction.has_immediate ? instruction.number : static_cast<uint16_t>(engine().gpr(Gpr::RDX));
-    stop_.value = static_cast<uint32_t>(low_bytes(engine().gpr(Gpr::RAX), stop_.bytes));
-    return stop(Kind::PortAccess);
-}
-
-void RootCode::finish_port_access(uint32_t value) {
-    const Raw instruction = engine().instruction();
-    if (stop_.in) {
-        const uint64_t kept =
-            stop_.bytes == 4 ? 0 : engine().gpr(Gpr::RAX) & ~bit_range(stop_.bytes * 8 - 1, 0);
-        engine().set_gpr(Gpr::RAX, kept | low_bytes(value, stop_.bytes));
-    }
-    complete(instruction);
-}
-
 }  // namespace vtless::sim

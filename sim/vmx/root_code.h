@@ -15,7 +15,7 @@ namespace vtless::sim {
 // Why the root code does not go on by itself.
 struct RootStop {
     enum class Kind : uint8_t {
-        PortAccess,    // IN or OUT: finish_port_access() makes it done
+        PortAccess,    // IN, OUT, an iteration of INS or OUTS: finish_port_access() makes it done
         Halted,        // HLT, in root operation or in a guest, and nothing is left that could end it
         TripleFault,   // in root operation
         VmxAbort,      // `detail`: the indicator, SDM Vol. 3C "VMX Aborts" (28.7); `what`: why
@@ -26,10 +26,10 @@ struct RootStop {
 
     Kind kind = Kind::Halted;
     bool in_guest = false;  // Halted, LimitReached
-    bool in = false;        // PortAccess: IN
+    bool in = false;        // PortAccess: IN, INS
     uint8_t bytes = 0;      // PortAccess: 1, 2 or 4
     uint16_t port = 0;
-    uint32_t value = 0;  // PortAccess: what OUT writes
+    uint32_t value = 0;  // PortAccess: what OUT or OUTS writes
     uint64_t detail = 0;
     std::string what;
 };
@@ -75,7 +75,10 @@ class RootCode {
     Next rdmsr(const Raw& instruction);
     Next wrmsr(const Raw& instruction);
     Next xsetbv(const Raw& instruction);
+
+    // root_code_io.cc
     Next port_access(const Raw& instruction);
+    Next string_access(const Raw& instruction);
 
     // root_code_vmx.cc
     Next vmx_instruction(const Raw& instruction);
@@ -98,6 +101,7 @@ class RootCode {
     Vmcs controls_{Hpa(0)};
     VmxProcessor::Gprs gprs_;  // the engine's own, which root code and guests share
     RootStop stop_;
+    Gva string_at_;  // of the iteration of INS or OUTS whose port is being accessed
     uint64_t limit_ = HostEvents::kNever;
     uint64_t entries_ = 0;
 };

@@ -20,7 +20,7 @@ using namespace std::string_view_literals;
 
 // A ROM of 16 KiB: the code is at F000:C000, and the reset vector jumps to it.
 std::string rom(std::string_view code) {
-    std::string bytes(16 * 1024, '\0');
+    std::string bytes(size_t{16} * 1024, '\0');
     bytes.replace(0, code.size(), code);
     bytes.replace(bytes.size() - 16, 3, std::string("\xe9\x0d\xc0", 3));  // jmp: FFF3 + C00D = C000
     return bytes;
@@ -95,10 +95,65 @@ TEST(RootMachine, SaysWhereNoMemoryIs) {
     EXPECT_THAT(store.result.state, HasSubstr("real mode"));
 }
 
-TEST(RootMachine, SaysWhatIsNotImplemented) {
-    const Ended ins = run("\x6c"sv);
-    EXPECT_TRUE(ins.result.failed);
-    EXPECT_THAT(ins.result.text, HasSubstr("INS or OUTS"));
+// The code, and more bytes at F000:C040.
+std::string with_tail(std::string_view code, std::string_view tail) {
+    std::string bytes(0x40, '\0');
+    bytes.replace(0, code.size(), code);
+    return bytes + std::string(tail);
+}
+
+// cli; mov dx, e9h; mov si, c040h; mov cx, 3; rep outs dx, cs:[si]; then what SI and CX are past their ends:
+// mov ax, si; sub ax, c013h; out dx, al; mov al, cl; add al, '0'; out dx, al; hlt
+TEST(RootMachine, OutsWritesWhatIsInMemory) {
+    const Ended done =
+        run(with_tail("\xfa\xba\xe9\0\xbe\x40\xc0\xb9\3\0\x2e\xf3\x6e"
+                      "\x89\xf0\x2d\x13\xc0\xee\x88\xc8\x04\x30\xee\xf4"sv,
+                      "abc"sv));
+    EXPECT_EQ(done.printed, "abc00") << done.result.text << done.result.state;
+    EXPECT_THAT(done.result.text, HasSubstr("the image halted"));
+}
+
+// cli; std; mov dx, e9h; mov di, 601h; insb; insw; cld; mov si, 5ffh; mov cx, 3; rep outsb; then DI: mov ax,
+// di; sub ax, 5cdh; out dx, al; hlt. Port E9H reads E9H, a wider access of it ones beyond.
+TEST(RootMachine, InsReadsIntoMemory) {
+    const Ended done =
+        run("\xfa\xfd\xba\xe9\0\xbf\x01\x06\x6c\x4f\x6d\xfc\xbe\xff\x05\xb9\3\0\xf3\x6e"
+            "\x89\xf8\x2d\xcd\x05\xee\xf4"sv);
+    ASSERT_EQ(done.printed.size(), 4u) << done.result.text << done.result.state;
+    EXPECT_EQ(done.printed[2], '\xe9');
+    EXPECT_EQ(done.printed[0], '\xe9');
+    EXPECT_EQ(done.printed[3], '0');
+}
+
+// cli; mov word [34h], c040h; mov word [36h], f000h; mov sp, 7000h; mov dx, e9h; mov si, ffffh; outsw: beyond
+// the limit of DS. At c040h: mov al, 'G'; out e9h, al; hlt
+TEST(RootMachine, AStringInstructionThatFaultsAccessesNoPort) {
+    const Ended done =
+        run(with_tail("\xfa\xc7\x06\x34\0\x40\xc0\xc7\x06\x36\0\0\xf0\xbc\0\x70"
+                      "\xba\xe9\0\xbe\xff\xff\x6f\xf4"sv,
+                      "\xb0G\xe6\xe9\xf4"sv));
+    EXPECT_EQ(done.printed, "G") << done.result.text << done.result.state;
+}
+
+// mov dx, 80h; mov cx, ffffh; rep outsb
+TEST(RootMachine, StopsAtItsLimitBetweenIterations) {
+    const Ended endless = run("\xba\x80\0\xb9\xff\xff\xf3\x6e\xf4"sv, 5000);
+    EXPECT_THAT(endless.result.text, HasSubstr("limit of cycles"));
+    EXPECT_LT(endless.result.cycles, 6000u);
+}
+
+// mov dx, e9h; mov cx, 0; rep outsb; hlt
+TEST(RootMachine, NoIterationAccessesNoPort) {
+    const Ended done = run("\xba\xe9\0\xb9\0\0\xf3\x6e\xf4"sv);
+    EXPECT_EQ(done.printed, "");
+    EXPECT_THAT(done.result.text, HasSubstr("the image halted"));
+}
+
+// mov di, c000h; push cs; pop es; insb: ES:DI is ROM
+TEST(RootMachine, InsIntoRomIsAStoreToRom) {
+    const Ended store = run("\xbf\0\xc0\x0e\x07\xba\xe9\0\x6c"sv);
+    EXPECT_TRUE(store.result.failed);
+    EXPECT_THAT(store.result.text, HasSubstr("a store to ROM"));
 }
 
 // lidt cs:[c010h], a table of no bytes; int3
