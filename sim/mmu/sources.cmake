@@ -6,6 +6,7 @@ set(VTLESS_SIM_MMU_SOURCES
   mmu/nested_walk.cc
   mmu/page_modification_log.cc
   mmu/strict_tlb.cc
+  mmu/strict_tlb_check.cc
   mmu/tlb.cc
   mmu/usual_walk.cc
   mmu/walker.cc)

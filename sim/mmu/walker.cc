@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sim/mmu/walker.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "isa/x86/exception.h"
@@ -70,10 +71,11 @@ bool Walker::nested(Gpa gpa, uint64_t want, NestedPage& out) {
         return true;
     }
     if (strict_ == nullptr) return walk_ept(gpa, want, out);
-    if (strict_->find_physical(gpa, want, linear_ ? std::optional(fault_.gva) : std::nullopt, out))
-        return true;
-    if (!walk_ept(gpa, want, out)) return false;
+    const std::optional<Gva> gva = linear_ ? std::optional(fault_.gva) : std::nullopt;
+    if (strict_->find_physical(gpa, want, gva, out)) return true;
+    if (!walk_ept_strictly(gpa, want, out)) return false;
     strict_->insert_physical(gpa, out);
+    if (used_ept_structures_) strict_->check_physical(gpa, want, gva, out);
     return true;
 }
 
@@ -83,10 +85,29 @@ bool Walker::walk_ept(Gpa gpa, uint64_t want, NestedPage& out) {
         references_ += out.references;
         return true;
     }
-    auto read_entry = [this](unsigned level, Hpa hpa) {
+    return walk_ept_by_the_rules(gpa, want, out);
+}
+
+// What cached entries do not permit is looked up in memory.
+bool Walker::walk_ept_strictly(Gpa gpa, uint64_t want, NestedPage& out) {
+    const MmuFault before = fault_;
+    used_ept_structures_ = false;
+    bool permitted = walk_ept_by_the_rules(gpa, want, out);
+    if (!permitted && used_ept_structures_) {
+        strict_->forget_ept_structures(gpa);
+        fault_ = before;
+        used_ept_structures_ = false;
+        permitted = walk_ept_by_the_rules(gpa, want, out);
+    }
+    return permitted;
+}
+
+bool Walker::walk_ept_by_the_rules(Gpa gpa, uint64_t want, NestedPage& out) {
+    auto read_entry = [&](unsigned level, Hpa hpa) {
+        if (use_ept_structure(level, gpa, want)) return ept_steps_[level].entry;
         ++references_;
-        ept_addresses_[level] = hpa;
-        return ept_entries_[level] = nested_.load(hpa);
+        ept_steps_[level] = {nested_.load(hpa), hpa};
+        return ept_steps_[level].entry;
     };
     const x86::EptWalk walk = x86::ept_walk(nested_.eptp(), gpa, mmu_.ept_features(), read_entry);
     if (!NestedWalk::permits(walk, gpa, want, fault_)) return false;
@@ -94,11 +115,24 @@ bool Walker::walk_ept(Gpa gpa, uint64_t want, NestedPage& out) {
     const bool flags = nested_.eptp().accessed_dirty();
     const bool write = (want & ept::WRITE) != 0;
     if (flags && update_ && !set_ept_flags(gpa, walk.level, write)) return false;
+    if (strict_ != nullptr) strict_->keep_ept_structures(gpa, walk.level, ept_steps_);
     out.hpa = walk.hpa;
     out.rights = walk.rights;
     out.suppress_ve = (walk.leaf & ept::SUPPRESS_VE) != 0;
     out.page_shift = walk.page_shift;
     out.dirty = !flags || write || (walk.leaf & ept::DIRTY) != 0;
+    return true;
+}
+
+// A store through a large page that is not dirty looks at the entry again.
+bool Walker::use_ept_structure(unsigned level, Gpa gpa, uint64_t want) {
+    const EptStep* cached = strict_ == nullptr ? nullptr : strict_->find_ept_structure(level, gpa);
+    if (cached == nullptr) return false;
+    const bool makes_dirty = nested_.eptp().accessed_dirty() && (want & ept::WRITE) != 0 &&
+                             ept::is_leaf(level, cached->entry) && (cached->entry & ept::DIRTY) == 0;
+    if (makes_dirty) return false;
+    ept_steps_[level] = *cached;
+    used_ept_structures_ = true;
     return true;
 }
 
@@ -108,15 +142,17 @@ bool Walker::set_ept_flags(Gpa gpa, unsigned leaf_level, bool write) {
     const PageModificationLog& log = mmu_.modification_log();
     for (unsigned level = nested_.eptp().walk_length(); level >= leaf_level; --level) {
         const uint64_t flags = ept::ACCESSED | (level == leaf_level && write ? ept::DIRTY : 0);
-        if ((ept_entries_[level] & flags) == flags) continue;
+        if ((ept_steps_[level].entry & flags) == flags) continue;
         if (log.full()) {
             fault_.kind = MmuFault::Kind::PageModificationLogFull;
             fault_.gpa = gpa;
             return false;
         }
-        set_flags(memory_, ept_addresses_[level], flags);
+        set_flags(memory_, ept_steps_[level].at, flags);
     }
-    if (write && (ept_entries_[leaf_level] & ept::DIRTY) == 0) log.append(memory_, gpa);
+    if (write && (ept_steps_[leaf_level].entry & ept::DIRTY) == 0) log.append(memory_, gpa);
+    for (unsigned level = nested_.eptp().walk_length(); level >= leaf_level; --level)
+        ept_steps_[level].entry |= ept::ACCESSED | (level == leaf_level && write ? ept::DIRTY : 0);
     return true;
 }
 
@@ -131,7 +167,31 @@ bool Walker::is_apic_access(Gpa gpa, Hpa hpa) {
     return true;
 }
 
+bool Walker::use_structure(unsigned level) {
+    const GuestStep* cached = strict_ == nullptr ? nullptr : strict_->find_structure(level, fault_.gva);
+    if (cached == nullptr) return false;
+    const bool leaf = x86::is_leaf(mmu_.paging_mode(), level, cached->entry, mmu_.paging_features());
+    if (leaf && write_ && (cached->entry & pte::D) == 0) return false;
+    guest_steps_[level] = *cached;
+    used_structures_ = true;
+    return true;
+}
+
+// Whose flags are set now.
+void Walker::keep_structures(unsigned leaf_level) {
+    for (unsigned level = std::max(leaf_level, StructureCache<GuestStep>::kLowestLevel); level <= top_level_;
+         ++level) {
+        GuestStep step = guest_steps_[level];
+        step.entry |= pte::A | (level == leaf_level && write_ ? pte::D : 0);
+        strict_->keep_structure(level, fault_.gva, step);
+    }
+}
+
 bool Walker::read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry) {
+    if (use_structure(level)) {
+        entry = guest_steps_[level].entry;
+        return true;
+    }
     NestedPage page;
     if (!nested(gpa, nested_.wanted_of_tables(), page) || is_apic_access(gpa, page.hpa)) return false;
     ++references_;
@@ -194,6 +254,7 @@ MmuFault Walker::linear(Gva gva, Access access, TlbEntry& entry) {
     guest_entry_bytes_ = x86::entry_bytes(root.mode);
     fault_.gva = gva;
     linear_ = true;
+    write_ = access.type == AccessType::Write;
 
     auto read_entry = [this](unsigned level, Gpa gpa, uint64_t& value) {
         return read_guest_entry(level, gpa, value);
@@ -225,7 +286,9 @@ MmuFault Walker::linear(Gva gva, Access access, TlbEntry& entry) {
                 fault_.qualification |= Qualification::LINEAR_ADDRESS_VALID;
                 return fault_;
             }
-            if (!finish(walk.gpa, access.type, entry) && fault_.kind == MmuFault::Kind::EptViolation)
+            const bool finished = finish(walk.gpa, access.type, entry);
+            if (finished && paging && strict_ != nullptr) keep_structures(walk.level);
+            if (!finished && fault_.kind == MmuFault::Kind::EptViolation)
                 fault_.qualification |= Qualification::LINEAR_ADDRESS_VALID |
                                         Qualification::FINAL_TRANSLATION | linear_rights(mmu_, entry);
             return fault_;

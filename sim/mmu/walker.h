@@ -45,6 +45,21 @@ inline bool GuestProtection::allows(const TlbEntry& entry, Access access) const 
 // reports that.
 uint64_t linear_rights(const Mmu& mmu, const TlbEntry& entry);
 
+// A step of the guest's half of a walk: an entry, and where it is.
+struct GuestStep {
+    uint64_t entry = 0;
+    Gpa gpa;
+    Hpa hpa;
+    uint64_t ept_rights = 0;
+    bool suppress_ve = false;
+};
+
+// One of EPT's half.
+struct EptStep {
+    uint64_t entry = 0;
+    Hpa at;
+};
+
 // Lives for one walk. Entries are read straight from host memory; accessed and dirty bits are set only with
 // `update`, and only once the guest's paging permits the access, top level first.
 class Walker {
@@ -57,18 +72,17 @@ class Walker {
     // The qualification's bits 7 and 8 stay clear.
     MmuFault physical(Gpa gpa, AccessType type, TlbEntry& entry);
     uint64_t references() const { return references_; }
+    // Whether the guest's half took entries from a cache, not from memory.
+    bool used_structures() const { return used_structures_; }
 
   private:
-    struct GuestStep {
-        uint64_t entry = 0;
-        Gpa gpa;
-        Hpa hpa;
-        uint64_t ept_rights = 0;
-        bool suppress_ve = false;
-    };
-
     bool nested(Gpa gpa, uint64_t want, NestedPage& out);
     bool walk_ept(Gpa gpa, uint64_t want, NestedPage& out);
+    bool walk_ept_strictly(Gpa gpa, uint64_t want, NestedPage& out);
+    bool walk_ept_by_the_rules(Gpa gpa, uint64_t want, NestedPage& out);
+    bool use_ept_structure(unsigned level, Gpa gpa, uint64_t want);
+    bool use_structure(unsigned level);
+    void keep_structures(unsigned leaf_level);
     bool set_ept_flags(Gpa gpa, unsigned leaf_level, bool write);
     bool is_apic_access(Gpa gpa, Hpa hpa);
     bool read_guest_entry(unsigned level, Gpa gpa, uint64_t& entry);
@@ -86,9 +100,11 @@ class Walker {
     unsigned guest_entry_bytes_ = 8;
     uint64_t references_ = 0;
     MmuFault fault_;
+    bool write_ = false;  // the access of the linear address is one
+    bool used_structures_ = false;
+    bool used_ept_structures_ = false;      // the nested walk under way
     std::array<GuestStep, 6> guest_steps_;  // by level
-    std::array<uint64_t, 6> ept_entries_;   // of the nested walk under way, by level
-    std::array<Hpa, 6> ept_addresses_;
+    std::array<EptStep, 6> ept_steps_;      // of the nested walk under way, by level
 };
 
 }  // namespace vtless::sim

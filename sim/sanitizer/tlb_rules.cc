@@ -32,15 +32,18 @@ std::string text(const StaleUse& use) {
     constexpr const char* kVerbs[] = {"read", "write", "fetch"};
     std::string linear;
     if (use.has_linear) linear = fmt::format(" for linear address {:#x}", use.gva.value());
+    // The page has not been used before: what was cached is more than it.
+    const char* by = use.by_structure ? ", by an entry that covers more than this page" : "";
     const std::string how =
-        fmt::format("A {}{}, VPID {}", kVerbs[static_cast<size_t>(use.access)], linear, use.vpid);
+        fmt::format("A {}{}, VPID {}{}", kVerbs[static_cast<size_t>(use.access)], linear, use.vpid, by);
     if (use.missing == StaleUse::Missing::Invept)
         return fmt::format("{}: guest-physical {:#x} was cached as {}; EPT now gives {}.", how,
                            use.cached.gpa.value(), text(use.cached), text(use.now));
     if (use.now.rights == 0)
         return fmt::format(
-            "{}: cached as guest-physical {:#x}; the guest's tables now permit no such access.", how,
-            use.cached.gpa.value());
+            "{}: cached as guest-physical {:#x}; the guest's tables "
+            "now permit no such access.",
+            how, use.cached.gpa.value());
     return fmt::format("{}: cached as guest-physical {:#x}; the guest's tables now give {:#x}.", how,
                        use.cached.gpa.value(), use.now.gpa.value());
 }

@@ -84,7 +84,8 @@ TEST_F(TlbRules, EptChangedWithoutInvept) {
     EXPECT_EQ(sanitizer.findings()[0].site.exits, 1u);
     EXPECT_TRUE(mentions("linear address 0x800000")) << details();
     EXPECT_TRUE(
-        mentions(fmt::format("guest-physical 0x800000 was cached as host-physical {:#x} (rwx); EPT now gives "
+        mentions(fmt::format("guest-physical 0x800000 was cached as "
+                             "host-physical {:#x} (rwx); EPT now gives "
                              "host-physical {:#x} (rwx).",
                              (ram + kPage).value(), (ram + kOther).value())))
         << details();
@@ -198,7 +199,9 @@ TEST_F(TlbRules, GuestTablesChangedWithoutInvlpg) {
     put<uint64_t>(kPde, kOther | 0x87);
     EXPECT_EQ(reads_again(), kOld);
     ASSERT_TRUE(only("tlb.missing-invlpg"));
-    EXPECT_TRUE(mentions("cached as guest-physical 0x800000; the guest's tables now give 0xa00000"))
+    EXPECT_TRUE(
+        mentions("cached as guest-physical 0x800000; the guest's tables "
+                 "now give 0xa00000"))
         << details();
 }
 
@@ -294,6 +297,153 @@ TEST_F(TlbRulesWithoutVpid, ButGuestPhysicalOnesStay) {
     map_in_ept(kPage, kOther);
     EXPECT_EQ(reads_again(), kOld);
     EXPECT_TRUE(only("tlb.missing-invept"));
+}
+
+// Entries above the page: one page of a region is used, the entry for the region is replaced, and another
+// page of the region is used for the first time.
+class TlbStructures : public TlbRules {
+  protected:
+    static constexpr uint64_t kUsed = kPage + 0x1000;
+    static constexpr uint64_t kUnused = kPage + 0x5000;
+
+    // mov eax, [rsi]; mov ebx, eax; cpuid; jmp to the start
+    TlbStructures() {
+        code({0x8b, 0x06, 0x89, 0xc3, 0x0f, 0xa2, 0xeb, 0xf8});
+        for (const uint64_t offset : {0x1000u, 0x5000u}) {
+            put<uint32_t>(kPage + offset, kOld);
+            put<uint32_t>(kOther + offset, kNew);
+        }
+    }
+    uint64_t reads(uint64_t address) {
+        gprs.set(x86::Gpr::RSI, address);
+        write(F::GUEST_RIP, kCode);
+        EXPECT_EQ(run(), Reason::CPUID);
+        return gprs.get(x86::Gpr::RBX);
+    }
+    // EPT entries for the 4-KiB pages of kPage, which lead to `to`.
+    uint64_t ept_table(uint64_t to) {
+        Hpa table;
+        EXPECT_TRUE(memory.allocate_frame(table));
+        for (uint64_t i = 0; i < 512; ++i)
+            put_host(table + i * 8, (ram + to + i * 4096).value() | x86::ept::RWX | 6u << 3);
+        return table.value() | x86::ept::RWX;
+    }
+    void set_ept_pde(uint64_t entry) { put_host(ept_leaf(eptp, kPage), entry); }
+    // The guest's, at a guest-physical address of the test's choice.
+    uint64_t guest_table(uint64_t at, uint64_t to) {
+        for (uint64_t i = 0; i < 512; ++i) put<uint64_t>(at + i * 8, (to + i * 4096) | 7);
+        return at | 7;
+    }
+};
+
+TEST_F(TlbStructures, ALargePageOfEptThatWasSplitWithoutInvept) {
+    EXPECT_EQ(reads(kUsed), kOld);
+    set_ept_pde(ept_table(kOther));
+    EXPECT_EQ(reads(kUnused), kOld);
+    ASSERT_TRUE(only("tlb.missing-invept"));
+    EXPECT_TRUE(
+        mentions("for linear address 0x805000, VPID 1, by an entry that "
+                 "covers more than this page: "
+                 "guest-physical 0x805000 was cached as"))
+        << details();
+    EXPECT_EQ(reads(kUnused), kOld) << "each time";
+    invept(x86::InveptType::SINGLE_CONTEXT, eptp);
+    EXPECT_EQ(reads(kUnused), kNew);
+}
+
+TEST_F(TlbStructures, ALargePageOfEptThatWasSplitWithInvept) {
+    EXPECT_EQ(reads(kUsed), kOld);
+    set_ept_pde(ept_table(kOther));
+    invept(x86::InveptType::SINGLE_CONTEXT, eptp);
+    EXPECT_EQ(reads(kUnused), kNew);
+}
+
+// It translates as before.
+TEST_F(TlbStructures, ALargePageOfEptThatWasSplitAndNothingElse) {
+    EXPECT_EQ(reads(kUsed), kOld);
+    set_ept_pde(ept_table(kPage));
+    EXPECT_EQ(reads(kUnused), kOld);
+    EXPECT_TRUE(clean());
+}
+
+TEST_F(TlbStructures, ATableOfEptThatWasReplacedWithoutInvept) {
+    set_ept_pde(ept_table(kPage));
+    EXPECT_EQ(reads(kUsed), kOld);
+    set_ept_pde(ept_table(kOther));
+    EXPECT_EQ(reads(kUnused), kOld);
+    EXPECT_TRUE(only("tlb.missing-invept"));
+}
+
+TEST_F(TlbStructures, ATableOfTheGuestThatWasReplacedWithoutInvlpg) {
+    put<uint64_t>(kPde, guest_table(0x30000, kPage));
+    EXPECT_EQ(reads(kUsed), kOld);
+    put<uint64_t>(kPde, guest_table(0x31000, kOther));
+    EXPECT_EQ(reads(kUnused), kOld);
+    ASSERT_TRUE(only("tlb.missing-invlpg"));
+    EXPECT_TRUE(
+        mentions("by an entry that covers more than this page: cached as "
+                 "guest-physical 0x805000; the "
+                 "guest's tables now give 0xa05000"))
+        << details();
+}
+
+TEST_F(TlbStructures, ALargePageOfTheGuestThatWasReplacedWithoutInvlpg) {
+    EXPECT_EQ(reads(kUsed), kOld);
+    put<uint64_t>(kPde, kOther | 0x87);
+    EXPECT_EQ(reads(kUnused), kOld);
+    EXPECT_TRUE(only("tlb.missing-invlpg"));
+}
+
+// SDM Vol. 3A 4.10.4.1: INVLPG drops the entries of all paging-structure caches, whatever its address.
+TEST_F(TlbStructures, InvlpgOfAnyPageIsEnoughForATable) {
+    put<uint64_t>(kPde, guest_table(0x30000, kPage));
+    EXPECT_EQ(reads(kUsed), kOld);
+    put<uint64_t>(kPde, guest_table(0x31000, kOther));
+    invvpid(x86::InvvpidType::INDIVIDUAL_ADDRESS, 1, 0x1234000);
+    EXPECT_EQ(reads(kUnused), kNew);
+    EXPECT_TRUE(clean());
+    EXPECT_EQ(reads(kUsed), kOld) << "the translation itself is another matter";
+    EXPECT_TRUE(only("tlb.missing-invlpg"));
+}
+
+TEST_F(TlbStructures, AnotherCr3WithoutInvvpid) {
+    const uint64_t tables = second_guest_tables();
+    EXPECT_EQ(reads(kUsed), kOld);
+    write(F::GUEST_CR3, tables);
+    EXPECT_EQ(reads(kUnused), kOld);
+    EXPECT_TRUE(only("tlb.missing-invvpid"));
+}
+
+// What is not present is not cached, and no fault comes of what is.
+TEST_F(TlbStructures, AFaultByACachedTableIsNone) {
+    put<uint64_t>(kPde, guest_table(0x30000, kPage));
+    put<uint64_t>(0x30000 + 5 * 8, 0);
+    EXPECT_EQ(reads(kUsed), kOld);
+    put<uint64_t>(kPde, guest_table(0x31000, kOther));
+    EXPECT_EQ(reads(kUnused), kNew);
+    EXPECT_TRUE(clean());
+}
+
+TEST_F(TlbStructures, AViolationByACachedTableIsNone) {
+    const uint64_t first = ept_table(kPage);
+    put_host<uint64_t>(Hpa(first & ~uint64_t{0xfff}) + uint64_t{5} * 8, 0);
+    set_ept_pde(first);
+    EXPECT_EQ(reads(kUsed), kOld);
+    set_ept_pde(ept_table(kOther));
+    EXPECT_EQ(reads(kUnused), kNew);
+    EXPECT_TRUE(clean());
+}
+
+// Dirty flags are set where the entry is now, and once.
+TEST_F(TlbStructures, AStoreToALargePageSetsItsDirtyFlag) {
+    put<uint64_t>(kPde, kPage | 0x87);
+    EXPECT_EQ(reads(kUsed), kOld);
+    EXPECT_EQ(get<uint64_t>(kPde), kPage | 0xa7);
+    code({0x89, 0x06, 0x0f, 0xa2, 0xeb, 0xfa});  // mov [rsi], eax; cpuid; jmp
+    gprs.set(x86::Gpr::RSI, kUnused);
+    write(F::GUEST_RIP, kCode);
+    EXPECT_EQ(run(), Reason::CPUID);
+    EXPECT_EQ(get<uint64_t>(kPde), kPage | 0xe7);
 }
 
 class TlbRulesDisturbed : public TlbRules, public ::testing::WithParamInterface<uint64_t> {
