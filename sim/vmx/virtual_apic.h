@@ -48,7 +48,7 @@ class VirtualApic {
   private:
     uint16_t status() const { return vmcs_.get16(x86::VmcsField::GUEST_INTERRUPT_STATUS); }
     void set_status(uint8_t requested, uint8_t in_service) const {
-        vmcs_.set(x86::VmcsField::GUEST_INTERRUPT_STATUS, requested | in_service << 8);
+        vmcs_.set(x86::VmcsField::GUEST_INTERRUPT_STATUS, requested | uint64_t{in_service} << 8);
     }
     // Of VISR or VIRR, named by its first register.
     void set_bit(unsigned registers, uint8_t vector, bool value) const;
