@@ -24,7 +24,7 @@ struct [[nodiscard]] CpuResult {
         Fault,       // `event`; for a #PF `cr2` is the address. Nothing changed, RIP included.
         MmuExit,     // `mmu`: what EPT does, or an APIC access. Nothing changed.
         TaskSwitch,  // far transfers, IRET: a switch to `task` is due, which in VMX non-root operation is an
-                     // exit
+                     // exit; switch_task makes it
     };
 
     Kind kind = Kind::Done;

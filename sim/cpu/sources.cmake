@@ -11,5 +11,6 @@ set(VTLESS_SIM_CPU_SOURCES
   cpu/operand.cc
   cpu/operation.cc
   cpu/software_interrupt.cc
+  cpu/switch_task.cc
   cpu/task_switch.cc
   cpu/text_comparison.cc)

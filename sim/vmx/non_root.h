@@ -63,6 +63,8 @@ class NonRoot {
     const ExitRecord& run(Vmcs& vmcs);
     // The instruction has been carried out by the caller: RIP moves on, a shadow ends, TF traps.
     void complete(const StoppedInstruction& instruction);
+    // The same, where RIP has been moved as well.
+    void complete_moved() { end_iteration(); }
     // The access of a port has been, of INS and OUTS that of one iteration: its last one completes them.
     void finish_io(const StoppedInstruction& instruction);
 

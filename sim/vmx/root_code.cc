@@ -173,7 +173,7 @@ RootCode::Next RootCode::dispatch(const ExitRecord& exit) {
         case ExitReason::EPT_MISCONFIGURATION:
             return stop(Kind::NoMemory, exit.guest_physical);
         case ExitReason::TASK_SWITCH:
-            return unsupported("a task switch");
+            return task_switch(exit);
         default:
             return vmx_instruction(instruction);
     }
@@ -214,8 +214,8 @@ RootCode::Next RootCode::finish(const Raw& instruction, const CpuResult& result)
             return raise(result.event);
         case CpuResult::Kind::MmuExit:
             return stop(Kind::NoMemory, result.mmu.gpa.value());
-        case CpuResult::Kind::TaskSwitch:
-            return unsupported("a task switch");
+        case CpuResult::Kind::TaskSwitch:  // of far transfers and IRET, which NonRoot carries out
+            break;
     }
     return Next::Run;
 }

@@ -80,6 +80,11 @@ class RootCode {
     Next port_access(const Raw& instruction);
     Next string_access(const Raw& instruction);
 
+    // root_code_tasks.cc
+    Next task_switch(const ExitRecord& exit);
+    Next finish_task_switch(x86::EventInfo event);
+    Next fail_task_switch(x86::EventInfo event, const CpuResult& result);
+
     // root_code_vmx.cc
     Next vmx_instruction(const Raw& instruction);
     Next conclude(const Raw& instruction, x86::VmxStatus status);

@@ -37,6 +37,7 @@ set(VTLESS_SIM_VMX_SOURCES
   vmx/non_root_registers.cc
   vmx/root_code.cc
   vmx/root_code_io.cc
+  vmx/root_code_tasks.cc
   vmx/root_code_vmx.cc
   vmx/non_root_vm_functions.cc
   vmx/non_root_vmcs_shadowing.cc

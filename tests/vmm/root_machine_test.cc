@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <string_view>
 
+#include "isa/x86/segment.h"
 #include "tests/vmm/temporary_file.h"
 
 namespace vtless::vmm {
@@ -154,6 +156,67 @@ TEST(RootMachine, InsIntoRomIsAStoreToRom) {
     const Ended store = run("\xbf\0\xc0\x0e\x07\xba\xe9\0\x6c"sv);
     EXPECT_TRUE(store.result.failed);
     EXPECT_THAT(store.result.text, HasSubstr("a store to ROM"));
+}
+
+// Real mode copies GDT (600H), TSSs (700H, 800H) and IDT (900H) from F000:C080, goes to protected mode, loads
+// TR and IDTR and goes on with `code`. The second TSS, selector 18H, is of `task`, flat 32-bit code at
+// FC600H; the IDT has task gates to it at vectors 13 and 20H. cli; mov si, c080h; mov di, 600h; mov cx, 410h;
+// rep movs es:[di], cs:[si]; lgdt cs:[c078h]; mov eax, cr0; or al, 1; mov cr0, eax; mov ax, 10h; ltr ax; lidt
+// cs:[c072h]; code
+std::string two_tasks(std::string_view code, std::string_view task, char debug_trap = 0) {
+    std::string image(0x700, '\0');
+    const auto put = [&image](size_t at, std::string_view bytes) { image.replace(at, bytes.size(), bytes); };
+    const auto descriptor = [&image](size_t at, uint64_t base, uint32_t limit, uint32_t rights) {
+        const uint64_t raw = x86::descriptor_from_segment({0, base, limit, {rights}});
+        std::memcpy(image.data() + at, &raw, sizeof raw);
+    };
+    put(0,
+        "\xfa\xbe\x80\xc0\xbf\0\x06\xb9\x10\x04\x2e\xf3\xa4\x2e\x0f\x01\x16\x78\xc0\x0f\x20\xc0\x0c\x01"
+        "\x0f\x22\xc0\xb8\x10\0\x0f\0\xd8\x2e\x0f\x01\x1e\x72\xc0"sv);
+    put(39, code);
+    put(0x72, "\x07\x01\0\x09\0\0"sv);
+    put(0x78, "\x2f\0\0\x06\0\0"sv);
+    descriptor(0x88, 0, 0xffffffff, 0xc09b);
+    descriptor(0x90, 0x700, 0x67, 0x89);
+    descriptor(0x98, 0x800, 0x67, 0x89);
+    descriptor(0xa0, 0, 0xffffffff, 0xc093);
+    descriptor(0xa8, 0xf0000, 0xffff, 0x9b);
+    constexpr size_t kTask = 0x280;
+    put(kTask + 0x20, "\0\xc6\x0f\0\x02\0\0\0"sv);  // EIP, EFLAGS
+    put(kTask + 0x38, "\0\x70"sv);                  // ESP
+    put(kTask + 0x4c, "\x08\0\0\0\x20"sv);          // CS, SS
+    image[kTask + 0x64] = debug_trap;
+    for (const size_t vector : {0x0du, 0x20u}) put(0x380 + vector * 8, "\0\0\x18\0\0\x85\0\0"sv);
+    put(0x600, task);
+    return image;
+}
+
+// jmp 18h:0. mov al, 'T'; out e9h, al; hlt
+TEST(RootMachine, SwitchesTasks) {
+    const Ended done = run(two_tasks("\xea\0\0\x18\0"sv, "\xb0T\xe6\xe9\xf4"sv));
+    EXPECT_EQ(done.printed, "T") << done.result.text << done.result.state;
+    EXPECT_THAT(done.result.text, HasSubstr("the image halted"));
+}
+
+// mov ax, 58h; mov ds, ax, which is #GP(58h). pop eax; out e9h, al; hlt
+TEST(RootMachine, DeliversAnExceptionToATask) {
+    const Ended done = run(two_tasks("\xb8\x58\0\x8e\xd8"sv, "\x58\xe6\xe9\xf4"sv));
+    EXPECT_EQ(done.printed, "X") << done.result.text << done.result.state;
+}
+
+// jmp 28h:c02ch; mov ax, 20h; mov ss, ax; mov sp, 7000h; int 20h; mov al, 'R'; out e9h, al; hlt. mov al, 'I';
+// out e9h, al; iret
+TEST(RootMachine, ComesBackFromATask) {
+    const Ended done = run(two_tasks(
+        "\xea\x2c\xc0\x28\0\xb8\x20\0\x8e\xd0\xbc\0\x70\xcd\x20\xb0R\xe6\xe9\xf4"sv, "\xb0I\xe6\xe9\xcf"sv));
+    EXPECT_EQ(done.printed, "IR") << done.result.text << done.result.state;
+}
+
+TEST(RootMachine, SaysWhatIsNotImplemented) {
+    const Ended trapped = run(two_tasks("\xea\0\0\x18\0"sv, "\xf4"sv, 1));
+    EXPECT_TRUE(trapped.result.failed);
+    EXPECT_THAT(trapped.result.text,
+                HasSubstr("a task switch to a TSS whose T flag is set in root operation"));
 }
 
 // lidt cs:[c010h], a table of no bytes; int3
