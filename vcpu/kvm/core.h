@@ -48,6 +48,8 @@ class Core {
     void unbind();
     Result<VmExit> run();
 
+    void set_time_slice(std::chrono::nanoseconds slice) { config_.time_slice = slice; }
+
     Exits& exits() { return exits_; }
     Kick& kick() { return kick_; }
     Vm& vm() { return vm_; }
@@ -58,6 +60,7 @@ class Core {
     Result<void> set_gpr(x86::Gpr index, uint64_t value);
     Result<GuestState> state();
     Result<void> set_state(const GuestState& state);
+    Result<std::optional<Gpa>> translate(Gva address);
 
     void push_interrupt(uint8_t vector) { interrupts_.set(vector); }
     Result<void> push_exception(const Exception& exception);
@@ -77,6 +80,7 @@ class Core {
     Result<void> make_ready();
     bool window_is_open() { return exits_.run().ready_for_interrupt_injection != 0; }
     Result<bool> enter(bool at_once);
+    Result<void> start_slice();
     Result<void> fetch_registers();
     Result<void> flush_registers();
     Result<void> prepare_events();

@@ -32,16 +32,25 @@ Result<VmExit> Core::leave_early() {
     return VmExit::ExternalInterrupt{kRequestVector};
 }
 
+// The timer is made when it is first wanted, by the thread whose it is.
+Result<void> Core::start_slice() {
+    if (!slice_) {
+        auto timer = SliceTimer::create(vm_.kick_signal());
+        if (!timer) return Unexpected(timer.error());
+        slice_.emplace(std::move(*timer));
+    }
+    return slice_->start(config_.time_slice);
+}
+
 // KVM_RUN: whether there is an exit. at_once: only to finish what is in flight.
 Result<bool> Core::enter(bool at_once) {
-    const bool timed = slice_ && !at_once;
+    const bool timed = config_.time_slice.count() > 0 && !at_once;
     Expected<int, int> left = 0;
     {
         Kick::Running running(kick_);
         if (at_once) kick_.stop_at_once();
         if (timed)
-            if (const auto started = slice_->start(config_.time_slice); !started)
-                return Unexpected(started.error());
+            if (const auto started = start_slice(); !started) return Unexpected(started.error());
         left = fd_.raw(KVM_RUN, 0);
         if (timed)
             if (const auto stopped = slice_->start(std::chrono::nanoseconds(0)); !stopped)
@@ -118,6 +127,14 @@ Result<void> Core::set_state(const GuestState& state) {
     registers_changed_ = true;
     readiness_stale_ = true;
     return {};
+}
+
+Result<std::optional<Gpa>> Core::translate(Gva address) {
+    if (const auto done = flush_registers(); !done) return Unexpected(done.error());
+    kvm_translation translation{};
+    translation.linear_address = address.value();
+    if (const auto done = call(fd_, KVM_TRANSLATE, &translation); !done) return Unexpected(done.error());
+    return translation.valid != 0 ? std::optional(Gpa(translation.physical_address)) : std::nullopt;
 }
 
 Result<void> Core::push_exception(const Exception& exception) {

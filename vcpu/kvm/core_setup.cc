@@ -101,7 +101,7 @@ Result<void> Core::load_debug_registers(uint64_t dr7) {
     return without_value(call(fd_, KVM_SET_DEBUGREGS, &debug));
 }
 
-// The signal must reach this thread, and its timer is the thread's own.
+// The signal must reach this thread.
 Result<void> Core::bind() {
     if (!set_up_) return fail_with(VCpuErrc::Backend, Failure::NotSetUp);
     if (const auto done = install_kick_handler(vm_.kick_signal()); !done) return done;
@@ -109,11 +109,6 @@ Result<void> Core::bind() {
     sigemptyset(&kick);
     sigaddset(&kick, vm_.kick_signal());
     pthread_sigmask(SIG_UNBLOCK, &kick, nullptr);
-    if (config_.time_slice.count() > 0) {
-        auto timer = SliceTimer::create(vm_.kick_signal());
-        if (!timer) return Unexpected(timer.error());
-        slice_.emplace(std::move(*timer));
-    }
     bound_ = true;
     return {};
 }

@@ -49,6 +49,7 @@ constexpr std::array kRequests = {
     VTLESS_KVM_NAME(KVM_SET_VCPU_EVENTS),
     VTLESS_KVM_NAME(KVM_INTERRUPT),
     VTLESS_KVM_NAME(KVM_NMI),
+    VTLESS_KVM_NAME(KVM_TRANSLATE),
     VTLESS_KVM_NAME(KVM_RUN),
 };
 constexpr std::array kCapabilities = {

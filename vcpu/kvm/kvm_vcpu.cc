@@ -47,6 +47,8 @@ void KvmVCpu::set_return_value(uint64_t value) {
 Result<GuestState> KvmVCpu::read_state() { return core_->state(); }
 Result<void> KvmVCpu::write_state(const GuestState& state) { return core_->set_state(state); }
 
+Result<std::optional<Gpa>> KvmVCpu::translate(Gva address) { return core_->translate(address); }
+
 Result<void> KvmVCpu::inject_interrupt(size_t vector) {
     if (vector > 0xff) return fail(VCpuErrc::InvalidInput, vector);
     core_->push_interrupt(static_cast<uint8_t>(vector));
@@ -78,6 +80,7 @@ Result<void> KvmVCpu::complete_sysreg_read(uint64_t value) {
 }
 Result<void> KvmVCpu::fail_sysreg_access() { return core_->exits().fail_sysreg_access(); }
 
+void KvmVCpu::set_time_slice(std::chrono::nanoseconds slice) { core_->set_time_slice(slice); }
 void KvmVCpu::request_exit() { core_->kick().request(); }
 Result<void> KvmVCpu::flush_tlb() { return core_->vm().map_memory(core_->ept_root()); }
 

@@ -2,7 +2,9 @@
 // KvmVCpu: the backend of VCpu over Linux KVM. README.md here has its exits and what KVM cannot do.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 
 #include "isa/x86/exception.h"
 #include "vcpu/arch_vcpu.h"
@@ -50,6 +52,9 @@ class KvmVCpu {
     Result<GuestState> read_state();
     Result<void> write_state(const GuestState& state);
 
+    // By the guest's page tables; nothing where they lead nowhere.
+    Result<std::optional<Gpa>> translate(Gva address);
+
     // As VmxVCpu's. Of the waiting interrupts the highest vector goes first.
     Result<void> inject_interrupt(size_t vector);
     Result<void> inject_exception(x86::Vector vector, uint32_t error_code = 0);
@@ -68,6 +73,8 @@ class KvmVCpu {
     // Instead: #GP(0) at the RDMSR or WRMSR of the last SysRegRead or SysRegWrite.
     Result<void> fail_sysreg_access();
 
+    // Of the runs from now on; 0: no limit.
+    void set_time_slice(std::chrono::nanoseconds slice);
     // From any thread: run() returns ExternalInterrupt{kRequestVector}, or the next one does.
     void request_exit();
     // After changes to EPT, any of them.

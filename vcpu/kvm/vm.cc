@@ -30,7 +30,7 @@ VCpuErrc code_of(int error) { return error == ENOMEM ? VCpuErrc::NoMemory : VCpu
 
 Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config) {
     Kernel& kernel = config.kernel != nullptr ? *config.kernel : linux_kernel();
-    const Expected<int, int> fd = kernel.open(config.device);
+    const Expected<int, int> fd = kernel.open(config.device.c_str());
     if (!fd) return fail_with(code_of(fd.error()), Failure::Open, 0, fd.error());
     std::unique_ptr<Vm> vm(new Vm(config, Descriptor(kernel, *fd)));
     if (const auto good = vm->check_system(); !good) return Unexpected(good.error());

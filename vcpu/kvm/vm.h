@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "isa/x86/cpuid.h"
@@ -30,7 +31,7 @@ struct VmConfig {
     // Ends KVM_RUN, for request_exit and time slices; its handler is installed for the whole process. 0:
     // SIGRTMIN.
     int kick_signal = 0;
-    const char* device = "/dev/kvm";
+    std::string device = "/dev/kvm";
     Kernel* kernel = nullptr;  // nullptr: Linux
 };
 

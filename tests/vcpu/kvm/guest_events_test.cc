@@ -126,6 +126,14 @@ TEST_F(KvmGuest, TimeSliceEndsARun) {
     EXPECT_EQ(arch().read_state()->rip, kCode);
 }
 
+TEST_F(KvmGuest, TimeSliceMayChangeBetweenRuns) {
+    config_.time_slice = std::chrono::nanoseconds(0);
+    boot(real_mode(), {0xe6, 0x80, 0xeb, 0xfe});  // out 0x80, al; jmp to itself
+    expect_out(0x80, Byte, 0);
+    arch().set_time_slice(std::chrono::milliseconds(20));
+    expect(VmExit::PreemptionTimer{});
+}
+
 TEST_F(KvmGuest, RunNeedsBind) {
     config_.entry_state = real_mode();
     ASSERT_TRUE(vcpu_->setup(Gpa(kCode), ept_->root(), config_));

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "tests/vcpu/kvm/test_guest.h"
+#include "vcpu/kvm/host.h"
 
 namespace vtless::kvm {
 namespace {
 
 using enum AccessWidth;
+
+constexpr const char* kNoLegacyPaging =
+    "a KVM that emulates instructions triple-faults under 32-bit and PAE paging";
 
 TEST_F(KvmGuest, RunsRealMode) {
     boot(real_mode(), {
@@ -76,6 +80,40 @@ TEST_F(KvmGuest, RunsLongMode) {
     EXPECT_EQ(state->efer, x86::efer::LME | x86::efer::LMA);
     EXPECT_EQ(state->cr3, kPageTables);
     EXPECT_TRUE(state->segment(x86::SegmentRegister::CS).rights.long_mode());
+}
+
+TEST_F(KvmGuest, RunsPaging32) {
+    if (!host_virtualizes()) GTEST_SKIP() << kNoLegacyPaging;
+    auto state = protected_mode();
+    state.cr0 |= x86::cr0::PG;
+    state.cr3 = kPageTables;
+    state.cr4 = x86::cr4::PSE;
+    memory_.store<uint32_t>(kPageTables, 0x83);  // 4 MiB at 0
+    boot(state, {0xe7, 0x80, 0xf4});             // out 0x80, eax; hlt
+    expect_out(0x80, Dword, 0);
+    expect(VmExit::Halt{});
+}
+
+TEST_F(KvmGuest, RunsPaePaging) {
+    if (!host_virtualizes()) GTEST_SKIP() << kNoLegacyPaging;
+    auto state = protected_mode();
+    state.cr0 |= x86::cr0::PG;
+    state.cr3 = kPageTables;
+    state.cr4 = x86::cr4::PAE;
+    memory_.store<uint64_t>(kPageTables, (kPageTables + 0x1000) | 1);
+    memory_.store<uint64_t>(kPageTables + 0x1000, 0x83);  // 2 MiB at 0
+    boot(state, {0xe7, 0x80, 0xf4});
+    expect_out(0x80, Dword, 0);
+    expect(VmExit::Halt{});
+}
+
+TEST_F(KvmGuest, TranslatesByTheGuestsTables) {
+    auto state = long_mode();
+    memory_.store<uint64_t>(kPageTables + 0x2000 + 8, 0x83);  // 2 MiB: 0 again
+    boot(state, {0xf4});
+    expect(VmExit::Halt{});
+    EXPECT_EQ(*arch().translate(Gva(0x201234)), Gpa(0x1234));
+    EXPECT_EQ(*arch().translate(Gva(uint64_t{1} << 40)), std::nullopt);
 }
 
 TEST_F(KvmGuest, RegistersThatAreWrittenAreTheGuests) {
