@@ -36,6 +36,7 @@ struct RunOptions {
     std::string dump_vmcs;
     std::string cpu = "default";
     std::string flush_seed;
+    std::string backend = "sim";
     SanitizeOptions sanitize;
 };
 
@@ -92,6 +93,11 @@ vmm::Result<vmm::GuestRunConfig> configure(RunOptions& options) {
     if (auto done = take_number("--max-cycles", options.max_cycles, config.limits.max_cycles); !done) {
         return Unexpected(done.error());
     }
+    if (options.backend == "kvm") {
+        config.backend = vmm::BackendKind::Kvm;
+        if (options.cpu != "default")
+            return vmm::fail("not on --backend kvm: --cpu: the processor is the one that KVM has");
+    }
     auto cpu = vmm::load_cpu_profile(options.cpu);
     if (!cpu) return vmm::fail("--cpu: {}", cpu.error().message);
     config.processor.capabilities = cpu->advertised;
@@ -133,8 +139,9 @@ void report(const vmm::GuestRunResult& result, const RunOptions& options, int st
         fmt::print("{}{}", shared ? "\n" : "", vmm::json_report(result.statistics, end));
     }
     if (options.stats.empty() || status == kGuestFailed) {
-        fmt::print(stderr, "vtless: {}; {} exits, {} cycles\n", end.text, result.statistics.total_exits(),
-                   result.statistics.cycles);
+        const vmm::RunStatistics& statistics = result.statistics;
+        fmt::print(stderr, "vtless: {}; {} exits{}\n", end.text, statistics.total_exits(),
+                   statistics.simulated ? fmt::format(", {} cycles", statistics.cycles) : "");
     }
     if (result.outcome.guest_failed()) fmt::print(stderr, "{}", result.state);
 }
@@ -154,6 +161,7 @@ Firmware (--bios) ends by itself: told to wait no time when there is nothing to 
 and a reset ends the run with status 0. So do powering off, HLT with interrupts off, and --until.
 
 Time in the guest is simulated cycles, 1000 a microsecond: the same in every run, however busy the host is.
+On --backend kvm it is the host's time, no two runs are the same, and reports have no cycles and digests.
 )";
 
 }  // namespace
@@ -174,6 +182,11 @@ Command add_run_command(CLI::App& app) {
     app.add_option("--cpu", options->cpu,
                    "The processor: a name that `vtless cpus` lists, or a profile's path")
         ->type_name("NAME|FILE")
+        ->capture_default_str();
+    app.add_option(
+           "--backend", options->backend,
+           "What executes the guest: sim, the simulated processor; kvm, Linux KVM, for --bios and --flat")
+        ->check(CLI::IsMember({"sim", "kvm"}))
         ->capture_default_str();
     app.add_option("--max-exits", options->max_exits, "Stop after N exits")->type_name("N");
     app.add_option("--max-cycles", options->max_cycles, "Stop after N simulated cycles")->type_name("N");

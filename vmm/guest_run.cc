@@ -1,55 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include "vmm/guest_run.h"
 
-#include <array>
 #include <fstream>
 #include <memory>
-#include <optional>
-#include <span>
 #include <utility>
-#include <variant>
 
 #include "explain/dump.h"
 #include "sim/sanitizer/sanitizer.h"
 #include "traces/recorder.h"
 #include "traces/trace_file.h"
 #include "vcpu/vmx/failure.h"
+#include "vmm/guest_parts.h"
+#include "vmm/kvm_run.h"
 #include "vmm/loaders/firmware.h"
-#include "vmm/loaders/flat.h"
-#include "vmm/loaders/linux.h"
 #include "vmm/sim_platform.h"
 #include "vmm/vmx_machine_cpu.h"
 
 namespace vtless::vmm {
 
 namespace {
-
-// Guest-physical addresses that the processor has: 40 bits.
-constexpr uint64_t kPhysicalEnd = uint64_t{1} << 40;
-
-// The guest's files, read and checked as far as that goes without memory.
-struct GuestImages {
-    std::optional<Image> firmware;
-    std::optional<Image> flat;
-    std::optional<LinuxImages> linux_images;
-};
-
-// Reads of ROM by instructions that also write; what they write is lost.
-class RomDevice final : public MmioDevice {
-  public:
-    explicit RomDevice(const GuestMemory& memory) : memory_(memory) {}
-    uint64_t read_mmio(Gpa address, AccessWidth width) override {
-        std::array<uint8_t, 8> bytes{};
-        if (!memory_.read(address, std::span(bytes).first(vtless::bytes(width)))) return ~uint64_t{0};
-        uint64_t value = 0;
-        for (size_t i = 0; i < bytes.size(); ++i) value |= uint64_t{bytes[i]} << (8 * i);
-        return value;
-    }
-    void write_mmio(Gpa, AccessWidth, uint64_t) override {}
-
-  private:
-    const GuestMemory& memory_;
-};
 
 // Findings of the sanitizer as notes of a trace, each when it is made.
 class NotedFindings {
@@ -85,67 +54,10 @@ struct TraceSink {
 
 using RecordedVCpu = traces::Recorder<SimVmxVCpu, TraceSink>;
 
-// Whether what is read fits into the machine's memory is for the loaders to say.
-struct ReadImages {
-    GuestImages& images;
-
-    Result<void> operator()(const FirmwareGuest& guest) {
-        auto image = read_image("firmware image", guest.image, kMaximumFirmware);
-        if (!image) return Unexpected(image.error());
-        images.firmware = std::move(*image);
-        return check_firmware(*images.firmware);
-    }
-    Result<void> operator()(const FlatGuest& guest) {
-        auto image = read_image("flat image", guest.image, MemoryLayout::kLowLimit);
-        if (!image) return Unexpected(image.error());
-        images.flat = std::move(*image);
-        return {};
-    }
-    Result<void> operator()(const LinuxGuest& guest) {
-        auto kernel = read_image("kernel", guest.kernel, MemoryLayout::kLowLimit);
-        if (!kernel) return Unexpected(kernel.error());
-        images.linux_images = LinuxImages{std::move(*kernel), std::nullopt, guest.command_line};
-        if (guest.initrd.empty()) return {};
-        auto initrd = read_image("initrd", guest.initrd, MemoryLayout::kLowLimit);
-        if (!initrd) return Unexpected(initrd.error());
-        images.linux_images->initrd = std::move(*initrd);
-        return {};
-    }
-};
-
-Result<BootState> load(const GuestRunConfig& config, const GuestImages& images, GuestMemory& memory) {
-    if (images.firmware) return load_firmware(*images.firmware, memory);
-    if (images.linux_images) return load_linux(*images.linux_images, MemoryLayout(config.memory), memory);
-    const auto& guest = std::get<FlatGuest>(config.guest);
-    return load_flat(*images.flat, guest.load, guest.entry, memory);
-}
-
-Result<BoardConfig> open_outputs(const GuestRunConfig& config) {
-    auto debug_console = CharacterOutput::open(config.debug_console);
-    if (!debug_console) return Unexpected(debug_console.error());
-    auto serial = CharacterOutput::open(config.serial);
-    if (!serial) return Unexpected(serial.error());
-    if (!config.until.empty()) {
-        debug_console->watch_for(config.until);
-        serial->watch_for(config.until);
-    }
-    return BoardConfig{MemoryLayout(config.memory), std::move(*debug_console), std::move(*serial)};
-}
-
-// Everything that is not memory is a device's, or nobody's.
 vmx::SetupConfig setup_config(const BootState& boot, const GuestMemory& memory) {
     vmx::SetupConfig config;
     config.entry_state = boot.registers;
-    uint64_t end = 0;
-    auto add = [&config](uint64_t first, uint64_t last) {
-        if (last > first) VTLESS_CHECK(config.mmio.push_back({Gpa(first), last - first}));
-    };
-    for (const MemoryRegion& region : memory.regions()) {
-        // Writes to ROM are a device's too.
-        add(end, region.writable ? region.first.value() : region.first.value() + region.size);
-        end = region.first.value() + region.size;
-    }
-    add(end, kPhysicalEnd);
+    for (const vmx::MmioRange& range : device_ranges(memory)) VTLESS_CHECK(config.mmio.push_back(range));
     return config;
 }
 
@@ -210,21 +122,16 @@ Result<GuestRunResult> run_traced(const GuestRunConfig& config, SimPlatform& pla
 }  // namespace
 
 Result<GuestRunResult> run_guest(const GuestRunConfig& config) {
-    if (config.memory < GuestRunConfig::kMinimumMemory || config.memory > GuestRunConfig::kMaximumMemory ||
-        config.memory % 4096 != 0) {
-        return fail("memory of {} bytes: expected a multiple of 4 KiB from 1 MiB to 16 GiB", config.memory);
-    }
-    GuestImages images;
-    if (auto read = std::visit(ReadImages{images}, config.guest); !read) {
-        return Unexpected(read.error());
-    }
+    const auto images = read_guest(config);
+    if (!images) return Unexpected(images.error());
+    if (config.backend == BackendKind::Kvm) return run_guest_on_kvm(config, *images);
     auto outputs = open_outputs(config);
     if (!outputs) return Unexpected(outputs.error());
-    const uint64_t rom = images.firmware ? images.firmware->bytes.size() : 0;
+    const uint64_t rom = images->rom_bytes();
     auto platform = SimPlatform::create(MemoryLayout(config.memory), rom, config.processor);
     if (!platform) return Unexpected(platform.error());
     GuestMemory& memory = (*platform)->guest_memory();
-    const auto boot = load(config, images, memory);
+    const auto boot = load_guest(config, *images, memory);
     if (!boot) return Unexpected(boot.error());
 
     Board board(std::move(*outputs));

@@ -32,10 +32,13 @@ struct LinuxGuest {
     std::string command_line;
 };
 
+enum class BackendKind : uint8_t { Sim, Kvm };
+
 struct GuestRunConfig {
     static constexpr uint64_t kMinimumMemory = 1 << 20;
     static constexpr uint64_t kMaximumMemory = uint64_t{16} << 30;
 
+    BackendKind backend = BackendKind::Sim;
     std::variant<FirmwareGuest, FlatGuest, LinuxGuest> guest;
     uint64_t memory = 128 << 20;  // bytes, a multiple of 4 KiB between the two limits
     RunLimits limits;

@@ -57,7 +57,8 @@ class Machine {
         if (!exit) return Outcome::backend_error(exit.error());
 
         const uint64_t cycles = cpu_.cycles();
-        digests_.add_exit(*exit, cpu_.exit_registers(), cycles, cpu_.instructions());
+        if constexpr (kHasDigests<Cpu>)
+            digests_.add_exit(*exit, cpu_.exit_registers(), cycles, cpu_.instructions());
         board_.advance(cycles);
         auto outcome = handle(*exit, limits);
 
@@ -188,7 +189,8 @@ class Machine {
     void finish(HostClock::time_point start) {
         board_.debug_console().flush();
         board_.serial().flush();
-        digests_.add_memory(memory_);
+        if constexpr (kHasDigests<Cpu>) digests_.add_memory(memory_);
+        statistics_.simulated = kHasDigests<Cpu>;
         statistics_.cycles = cpu_.cycles();
         statistics_.instructions = cpu_.instructions();
         statistics_.digest = digests_.digest();

@@ -43,4 +43,11 @@ concept MachineCpu = requires(C& cpu, uint64_t value, uint8_t vector) {
     { cpu.processor_state() } -> std::same_as<ProcessorState>;
 };
 
+// Whether two runs of a guest on it are the same, so that digests say something. C::kRepeatable, where it
+// exists, can say that they are not.
+template <class C>
+inline constexpr bool kHasDigests = !requires {
+    requires !C::kRepeatable;
+};
+
 }  // namespace vtless::vmm

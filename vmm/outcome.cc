@@ -25,23 +25,23 @@ std::string exit_text(const VmExit& exit) {
 Outcome Outcome::asked(const PowerRequest& request) {
     switch (request.kind) {
         case PowerRequest::Kind::Reset:
-            return {Kind::Reset, request, {}, {}};
+            return {Kind::Reset, request, {}, {}, {}};
         case PowerRequest::Kind::PowerOff:
-            return {Kind::PowerOff, request, {}, {}};
+            return {Kind::PowerOff, request, {}, {}, {}};
         case PowerRequest::Kind::DebugExit:
             break;
     }
-    return {Kind::DebugExit, request, {}, {}};
+    return {Kind::DebugExit, request, {}, {}, {}};
 }
 
 Outcome Outcome::failed(const VmExit& exit) {
-    if (exit.is<VmExit::FailEntry>()) return {Kind::EntryFailure, {}, exit, {}};
+    if (exit.is<VmExit::FailEntry>()) return {Kind::EntryFailure, {}, exit, {}, {}};
     const auto* unhandled = exit.get_if<VmExit::Unhandled>();
     const auto triple_fault = static_cast<uint64_t>(x86::ExitReason::TRIPLE_FAULT);
     if (unhandled != nullptr && (unhandled->raw & 0xffff) == triple_fault) {
-        return {Kind::TripleFault, {}, exit, {}};
+        return {Kind::TripleFault, {}, exit, {}, {}};
     }
-    return {Kind::GuestError, {}, exit, {}};
+    return {Kind::GuestError, {}, exit, {}, {}};
 }
 
 std::string describe(const Outcome& outcome) {
@@ -72,6 +72,8 @@ std::string describe(const Outcome& outcome) {
         case Outcome::Kind::GuestError:
             return fmt::format("the guest caused an exit that nothing here answers: {}", exit);
         case Outcome::Kind::BackendError: {
+            if (!outcome.error_text.empty())
+                return fmt::format("the virtual processor failed: {}", outcome.error_text);
             char text[256];
             vmx::describe(*outcome.error, text, sizeof text);
             return fmt::format("the virtual processor failed: {}", text);

@@ -33,11 +33,12 @@ struct Outcome {
     PowerRequest request;            // Reset, PowerOff, DebugExit
     std::optional<VmExit> exit;      // TripleFault, EntryFailure, GuestError
     std::optional<VCpuError> error;  // BackendError
+    std::string error_text{};        // where the backend is not the VMX one
 
-    static Outcome of(Kind kind) { return {kind, {}, {}, {}}; }
+    static Outcome of(Kind kind) { return {kind, {}, {}, {}, {}}; }
     static Outcome asked(const PowerRequest& request);
     static Outcome failed(const VmExit& exit);
-    static Outcome backend_error(const VCpuError& error) { return {Kind::BackendError, {}, {}, error}; }
+    static Outcome backend_error(const VCpuError& error) { return {Kind::BackendError, {}, {}, error, {}}; }
 
     bool guest_failed() const { return kind >= Kind::Deadlock; }
     bool limit_reached() const { return kind == Kind::MaxExits || kind == Kind::MaxCycles; }

@@ -1,38 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include "vmm/sim_platform.h"
 
-#include <cstring>
 #include <utility>
 
 #include "vcpu/vmx/failure.h"
 
 namespace vtless::vmm {
 
-namespace {
-
-// Host memory besides the guest's: EPT, VMX structures, and room for guests' RAM to start at 2 MiB.
-constexpr uint64_t kOverhead = 64 << 20;
-constexpr uint64_t kFrame = sim::HostMemory::kFrameSize;
-constexpr uint64_t kLargePage = 2 << 20;
-
-}  // namespace
-
 Result<std::unique_ptr<SimPlatform>> SimPlatform::create(const MemoryLayout& layout, uint64_t rom,
                                                          const sim::VmxProcessorConfig& config) {
-    const uint64_t size = layout.below_4g + layout.above_4g + rom + kOverhead;
-    auto memory = sim::HostMemory::create(size);
-    if (!memory) {
-        return fail("cannot reserve {} bytes of host memory for the guest: {}", size,
-                    std::strerror(memory.error()));
-    }
+    auto memory = MappedMemory::create(layout, rom);
+    if (!memory) return Unexpected(memory.error());
     std::unique_ptr<SimPlatform> platform(new SimPlatform(std::move(*memory)));
     if (auto started = platform->start_processor(config); !started) return Unexpected(started.error());
-    if (auto mapped = platform->map_guest(layout, rom); !mapped) return Unexpected(mapped.error());
+    if (auto mapped = platform->memory_.map_guest(layout, rom); !mapped) return Unexpected(mapped.error());
     return platform;
 }
 
 Result<void> SimPlatform::start_processor(const sim::VmxProcessorConfig& config) {
-    auto processor = sim::VmxProcessor::create(memory_, config);
+    auto processor = sim::VmxProcessor::create(memory_.host(), config);
     if (!processor) return fail("the simulated processor cannot start: {}", processor.error());
     processor_ = std::move(*processor);
     auto enabled = per_cpu_.init(0, {processor_.get()});
@@ -41,33 +27,6 @@ Result<void> SimPlatform::start_processor(const sim::VmxProcessorConfig& config)
     char text[256];
     vmx::describe(enabled.error(), text, sizeof text);
     return fail("VMX operation cannot be entered: {}", text);
-}
-
-bool SimPlatform::map_region(Gpa first, uint64_t size, Hpa host, bool writable) {
-    const uint64_t rights = writable ? x86::ept::RWX : x86::ept::READ | x86::ept::EXECUTE;
-    return guest_memory_.add({first, size, host, memory_.map(host), writable}) &&
-           ept_->map({first, host, size, rights});
-}
-
-Result<void> SimPlatform::map_guest(const MemoryLayout& layout, uint64_t rom) {
-    const uint64_t memory = layout.below_4g + layout.above_4g;
-    auto ept = EptTable<sim::HostMemory>::create(memory_);
-    if (ept) ept_.emplace(std::move(*ept));
-    Hpa ram;
-    Hpa rom_frames;
-    bool done = ept_ && memory_.allocate_frames(memory / kFrame, kLargePage, ram) &&
-                (rom == 0 || memory_.allocate_frames(rom / kFrame, kFrame, rom_frames));
-    // The video hole is not memory.
-    done = done && map_region(Gpa(0), MemoryLayout::kVideoStart, ram, true) &&
-           map_region(Gpa(MemoryLayout::kVideoEnd), layout.below_4g - MemoryLayout::kVideoEnd,
-                      ram + MemoryLayout::kVideoEnd, true);
-    if (layout.above_4g != 0) {
-        done = done && map_region(Gpa(MemoryLayout::kFourGiB), layout.above_4g, ram + layout.below_4g, true);
-    }
-    if (rom != 0) done = done && map_region(Gpa(MemoryLayout::kFourGiB - rom), rom, rom_frames, false);
-    if (!done) return fail("cannot map {} bytes of guest memory", memory + rom);
-    guest_memory_.set_write_listener([this](Hpa first, uint64_t bytes) { memory_.note_write(first, bytes); });
-    return {};
 }
 
 }  // namespace vtless::vmm

@@ -4,18 +4,15 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <utility>
 
-#include "sim/mmu/host_memory.h"
 #include "sim/vmx/vmx_processor.h"
 #include "vcpu/per_cpu.h"
 #include "vcpu/phys_cpu.h"
 #include "vcpu/vmx/vmx_per_cpu.h"
 #include "vmm/device.h"
 #include "vmm/error.h"
-#include "vmm/memory/ept_table.h"
-#include "vmm/memory/guest_memory.h"
+#include "vmm/memory/mapped_memory.h"
 
 namespace vtless::vmm {
 
@@ -29,19 +26,15 @@ class SimPlatform {
 
     sim::VmxProcessor& processor() { return *processor_; }
     PhysCpu& phys_cpu() { return phys_cpu_; }
-    GuestMemory& guest_memory() { return guest_memory_; }
-    Hpa ept_root() const { return ept_->root(); }
+    GuestMemory& guest_memory() { return memory_.guest(); }
+    Hpa ept_root() const { return memory_.ept_root(); }
 
   private:
-    explicit SimPlatform(sim::HostMemory&& memory) : memory_(std::move(memory)) {}
+    explicit SimPlatform(MappedMemory&& memory) : memory_(std::move(memory)) {}
 
     Result<void> start_processor(const sim::VmxProcessorConfig& config);
-    Result<void> map_guest(const MemoryLayout& layout, uint64_t rom);
-    bool map_region(Gpa first, uint64_t size, Hpa host, bool writable);
 
-    sim::HostMemory memory_;
-    GuestMemory guest_memory_;
-    std::optional<EptTable<sim::HostMemory>> ept_;
+    MappedMemory memory_;
     std::unique_ptr<sim::VmxProcessor> processor_;
     PhysCpu phys_cpu_{0};
     PerCpu<vmx::VmxPerCpu<sim::VmxProcessor>> per_cpu_;

@@ -32,6 +32,7 @@ struct RunStatistics {
     uint64_t digest = 0;
     uint64_t time_digest = 0;
     std::map<uint32_t, uint64_t> refused_msrs;
+    bool simulated = true;  // else there are no cycles, instructions and digests, and reports have none
 
     ExitStatistics& of(ExitKind kind) { return exits[static_cast<size_t>(kind)]; }
     uint64_t total_exits() const;

@@ -47,6 +47,19 @@ TEST(Report, JsonIsOneLineWithEverything) {
     EXPECT_EQ(json["refused_msrs"]["0x1234"], 2);
 }
 
+TEST(Report, OfARunOnHardwareHasNothingSimulated) {
+    RunStatistics statistics = example();
+    statistics.simulated = false;
+    const std::string text = text_report(statistics, {"the end", 0});
+    for (const char* part : {"digest", "instructions", "300", "1000"})
+        EXPECT_FALSE(contains(text, part)) << part << "\n" << text;
+    const auto json = nlohmann::json::parse(json_report(statistics, {"the end", 0}));
+    for (const char* key : {"digest", "time_digest", "instructions", "cycles", "idle_cycles"})
+        EXPECT_FALSE(json.contains(key)) << key;
+    EXPECT_FALSE(json["exits"]["IoRead"].contains("cycles"));
+    EXPECT_EQ(json["exits"]["IoRead"]["count"], 3);
+}
+
 TEST(ProcessorState, IsDescribedByModeFlagsAndCode) {
     ProcessorState state;
     state.rip = 0x7c00;
