@@ -7,6 +7,7 @@
 #include "sim/cpu/far_transfer.h"
 #include "sim/cpu/io_permission.h"
 #include "sim/cpu/iret.h"
+#include "sim/cpu/task_switch.h"
 #include "tests/sim/cpu/machine.h"
 
 namespace vtless::sim::test {
@@ -83,6 +84,30 @@ TEST(UntrustedGuest, FarTransfers) {
         const auto kind = random() % 2 != 0 ? FarTransfer::Call : FarTransfer::Jmp;
         return far_transfer(machine.cpu, machine.mmu, random_instruction(random), kind).done();
     });
+}
+
+// A fault before the new task has TR is one of the old task.
+TEST(UntrustedGuest, TaskSwitches) {
+    unsigned done = 0;
+    unsigned faults = 0;
+    run_in_every_mode([&](Machine& machine, std::mt19937_64& random) {
+        if (!machine.cpu.protected_mode() || machine.cpu.ia32e()) return true;
+        TaskSwitch request;
+        request.tss = sel::kFree;
+        request.source = static_cast<x86::TaskSwitchSource>(random() % 4);
+        request.return_rip = random();
+        if (random() % 2 != 0) request.error_code = static_cast<uint32_t>(random());
+        const uint32_t busy = request.source == x86::TaskSwitchSource::IRET ? 2 : 0;
+        const uint32_t type = random() % 2 != 0 ? 0x89 : 0x81;
+        machine.descriptor(sel::kFree, random() % 0x10000, 0x67, type | busy);
+        const CpuResult result = switch_task(machine.cpu, machine.mmu, request);
+        const bool switched = machine.cpu.selector(SegmentRegister::TR) == sel::kFree;
+        done += result.done();
+        faults += switched && !result.done();
+        return switched;
+    });
+    EXPECT_GT(done, 0u);
+    EXPECT_GT(faults, 500u);
 }
 
 TEST(UntrustedGuest, SystemRegisters) {
