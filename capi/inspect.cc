@@ -82,7 +82,10 @@ vtless_error vtless_explain_entry(vtless_processor* processor, vtless_entry_fail
     if (const auto error = check(processor, failure, "failure")) return error;
     if (const auto error = check_size<vtless_entry_failure>(failure->size, "vtless_entry_failure"))
         return error;
-    const EntryExplanation* const why = processor->body->hw->entry_explanation();
+    const sim::VmxProcessor& hw = *processor->body->hw;
+    const EntryExplanation* const why = hw.entry_explanation();
+    if (why == nullptr && hw.vmx_abort() != 0)
+        return refuse(VTLESS_NOTHING, "VMX abort {}: {}", hw.vmx_abort(), hw.vmx_abort_reason());
     if (why == nullptr) return refuse(VTLESS_NOTHING, "no check of the last VM entry failed");
     give_sized(failure, {0, 0, why->id, why->section, why->sentence, why->field, why->value, why->allowed});
     return VTLESS_OK;

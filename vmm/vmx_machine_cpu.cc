@@ -69,6 +69,8 @@ ProcessorState read_processor_state(SimVmxVCpu& arch, const sim::VmxProcessor& p
     state.exit_information = read_exit_information(arch);
     state.code = read_code(arch);
     if (const EntryExplanation* why = processor.entry_explanation()) state.note = describe(*why);
+    if (processor.vmx_abort() != 0)
+        state.note = fmt::format("VMX abort {}: {}", processor.vmx_abort(), processor.vmx_abort_reason());
     return state;
 }
 

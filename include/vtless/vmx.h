@@ -276,7 +276,8 @@ typedef struct vtless_entry_failure {
     uint64_t value;       /* what the field held */
     const char* allowed;  /* which values it could hold, the other fields being as they are */
 } vtless_entry_failure;
-/* VTLESS_NOTHING: it did not fail, or failed before its checks. */
+/* VTLESS_NOTHING: it did not fail, or failed before its checks; or its VM exit was a VMX abort, of which
+ * vtless_error_text() then says what caused it. */
 VTLESS_API vtless_error vtless_explain_entry(vtless_processor* processor, vtless_entry_failure* failure);
 
 /* Both write text with a final NUL of at most `capacity` bytes, cut if need be, and its whole length without

@@ -207,6 +207,27 @@ void test_failing_entry_is_explained(void) {
     close_guest(&g);
 }
 
+/* The host's IA32_FS_BASE cannot be loaded from an MSR area. */
+void test_vmx_abort_is_explained(void) {
+    static const uint64_t kEntry[] = {0xc0000100, 0x1000};
+    guest g;
+    vtless_entry_failure why;
+    uint64_t area;
+    memset(&why, 0, sizeof why);
+    why.size = sizeof why;
+    open_guest(&g);
+    put_code(&g, GUEST_CODE, kHlt, sizeof kHlt);
+    area = alloc_frame(&g);
+    CHECK_EQ(vtless_write(g.machine, area, kEntry, sizeof kEntry), VTLESS_OK);
+    vmwrite(&g, VM_EXIT_MSR_LOAD_ADDRESS, area);
+    vmwrite(&g, VM_EXIT_MSR_LOAD_COUNT, 1);
+    CHECK_OUTCOME(vtless_vmlaunch(g.processor, &g.gprs), VTLESS_FAULT, 8);
+    CHECK_EQ(vtless_explain_entry(g.processor, &why), VTLESS_NOTHING);
+    CHECK_TEXT(vtless_error_text(), "VMX abort 4: VM-exit MSR-load area at");
+    CHECK_TEXT(vtless_error_text(), "MSR 0xc0000100 (IA32_FS_BASE)");
+    close_guest(&g);
+}
+
 void test_same_calls_same_results(void) {
     /* inc cx; jnz to it; hlt */
     static const unsigned char kCode[] = {0x41, 0x75, 0xfd, 0xf4};

@@ -10,6 +10,7 @@
     T(interrupts_and_nmis)                                 \
     T(host_timer)                                          \
     T(failing_entry_is_explained)                          \
+    T(vmx_abort_is_explained)                              \
     T(same_calls_same_results)                             \
     T(stalled_guest)                                       \
     T(other_threads_are_refused_while_a_guest_runs)        \
