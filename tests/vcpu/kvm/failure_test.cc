@@ -71,6 +71,7 @@ TEST_F(KvmFailures, EveryRequestOfARunIsNamed) {
     for (const Request& request : requests) {
         vcpu_.reset();
         kernel_.errors.clear();
+        kernel_.events = {};
         ASSERT_EQ(text(boot()), "ok");
         (void)run([](kvm_run& exit, uint8_t*) {
             exit.exit_reason = KVM_EXIT_HLT;

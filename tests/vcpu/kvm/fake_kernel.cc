@@ -66,10 +66,19 @@ Expected<int, int> FakeKernel::ioctl(int, unsigned long request, uintptr_t argum
         case KVM_SET_SREGS:
             sregs = copy_in<kvm_sregs>(argument);
             return 0;
+        case KVM_INTERRUPT:
+            interrupts.push_back(copy_in<kvm_interrupt>(argument).irq);
+            return 0;
+        case KVM_GET_VCPU_EVENTS:
+            copy_out(argument, events);
+            return 0;
+        case KVM_SET_VCPU_EVENTS:
+            events = copy_in<kvm_vcpu_events>(argument);
+            return 0;
         case KVM_RUN: {
             auto& shared = *reinterpret_cast<kvm_run*>(shared_);
-            if (shared.immediate_exit != 0) return Unexpected(EINTR);
-            const int error = run ? run(shared, shared_) : EINTR;
+            const Run& action = shared.immediate_exit != 0 ? finish : run;
+            const int error = action ? action(shared, shared_) : EINTR;
             if (error != 0) return Unexpected(error);
             return 0;
         }

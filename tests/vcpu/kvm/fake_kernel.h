@@ -30,6 +30,9 @@ class FakeKernel final : public Kernel {
     std::optional<int> open_error;
     std::optional<int> map_error;
     Run run;
+    Run finish;  // KVM_RUN that only finishes an instruction; without one it does, and EINTR
+    std::vector<uint32_t> interrupts;  // as they were injected
+    kvm_vcpu_events events{};
     kvm_regs regs{};
     kvm_sregs sregs{};
     std::vector<kvm_userspace_memory_region> regions;  // as they were set
