@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <thread>
+
 #include "tests/vcpu/kvm/test_guest.h"
 
 namespace vtless::kvm {
@@ -99,6 +101,52 @@ TEST_F(KvmGuest, VCpusOfAVmShareOneEptRoot) {
               "Unsupported: KVM has one memory for all vCPUs of a VM: another vCPU has another EPT root");
     EXPECT_TRUE(second->set_ept_root(ept_->root()));
     expect(VmExit::Halt{});
+}
+
+// The first waits in a loop for what the second writes.
+TEST_F(KvmGuest, VCpusOnTwoThreadsShareMemory) {
+    boot(protected_mode(), {
+                               0xa1,
+                               0,
+                               0x30,
+                               0,
+                               0,  // mov eax, [kData]
+                               0x85,
+                               0xc0,  // test eax, eax
+                               0x74,
+                               0xf7,  // jz to the start
+                               0xe7,
+                               0x80,  // out 0x80, eax
+                               0xf4,
+                           });
+    constexpr uint64_t kOtherCode = 0x2000;
+    memory_.store_bytes(kOtherCode, {
+                                        0xc7,
+                                        0x05,
+                                        0,
+                                        0x30,
+                                        0,
+                                        0,
+                                        0x78,
+                                        0x56,
+                                        0x34,
+                                        0x12,  // mov [kData], imm
+                                        0xf4,
+                                    });
+    std::thread other([this] {
+        PhysCpu cpu(1);
+        VCpuIdentity identity;
+        identity.vcpu_id = 1;
+        auto vcpu = VCpu<KvmVCpu>::create(cpu, identity, {vm_.get()});
+        ASSERT_TRUE(vcpu) << describe(vcpu.error());
+        ASSERT_TRUE(vcpu->setup(Gpa(kOtherCode), ept_->root(), config_));
+        ASSERT_TRUE(vcpu->bind());
+        const auto exit = vcpu->run();
+        ASSERT_TRUE(exit) << describe(exit.error());
+        EXPECT_EQ(exit->kind(), ExitKind::Halt);
+    });
+    expect_out(0x80, Dword, 0x12345678);
+    other.join();
 }
 
 TEST_F(KvmGuest, SecondVCpuOfTheSameIdIsRefusedByTheKernel) {
