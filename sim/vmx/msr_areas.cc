@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <utility>
 
 #include "isa/check.h"
 #include "sim/cpu/control_registers.h"
@@ -14,6 +15,9 @@ using x86::Msr;
 using F = x86::VmcsField;
 
 namespace {
+
+constexpr uint32_t kAbortMsrStore = 1;
+constexpr uint32_t kAbortMsrLoad = 4;
 
 bool fetch(const HostMemory& memory, Hpa at, MsrEntry& entry) {
     if (!memory.contains(at, sizeof entry)) return false;
@@ -66,11 +70,44 @@ std::optional<std::string> VmxProcessor::store_msrs(Hpa area, uint32_t count) {
 }
 
 // What an entry loads before another fails must not get into the guest's fields: they are saved first.
-std::optional<MsrLoadFailure> VmxProcessor::load_entry_msrs(Vmcs& vmcs) {
-    const uint32_t count = vmcs.get32(F::VM_ENTRY_MSR_LOAD_COUNT);
-    if (count == 0) return std::nullopt;
+uint32_t VmxProcessor::load_entry_msrs(Vmcs& vmcs) {
     guest_.save(vmcs);
-    return load_msrs(vmcs.get_address(F::VM_ENTRY_MSR_LOAD_ADDRESS), count, World::Guest);
+    const auto failed = load_msrs(vmcs.get_address(F::VM_ENTRY_MSR_LOAD_ADDRESS),
+                                  vmcs.get32(F::VM_ENTRY_MSR_LOAD_COUNT), World::Guest);
+    if (!failed) return 0;
+    const bool too_many = failed->check.index() == CheckId("load.msr.count").index();
+    const F field = too_many ? F::VM_ENTRY_MSR_LOAD_COUNT : F::VM_ENTRY_MSR_LOAD_ADDRESS;
+    refuse(vmcs, {failed->check, field, vmcs.get(field), failed->entry},
+           too_many ? std::string() : describe(*failed, msr_loading(World::Guest)));
+    vmcs.dirty = kAllLive;  // an entry before may have loaded a register that has a field
+    return failed->entry;
+}
+
+bool VmxProcessor::store_exit_msrs(Vmcs& vmcs) {
+    const Hpa area = vmcs.get_address(F::VM_EXIT_MSR_STORE_ADDRESS);
+    const auto failed = store_msrs(area, vmcs.get32(F::VM_EXIT_MSR_STORE_COUNT));
+    if (failed)
+        abort(vmcs, kAbortMsrStore,
+              fmt::format("VM-exit MSR-store area at {:#x}: {}", area.value(), *failed));
+    return !failed;
+}
+
+void VmxProcessor::load_exit_msrs(const Vmcs& vmcs) {
+    host_from_ = nullptr;
+    const Hpa area = vmcs.get_address(F::VM_EXIT_MSR_LOAD_ADDRESS);
+    const auto failed = load_msrs(area, vmcs.get32(F::VM_EXIT_MSR_LOAD_COUNT), World::Root);
+    if (failed)
+        abort(*operation_.current(), kAbortMsrLoad,
+              fmt::format("VM-exit MSR-load area at {:#x}: {}", area.value(),
+                          describe(*failed, msr_loading(World::Root))));
+}
+
+// "VMX Aborts" (28.7).
+void VmxProcessor::abort(Vmcs& vmcs, uint32_t indicator, std::string reason) {
+    vmx_abort_ = indicator;
+    vmx_abort_reason_ = std::move(reason);
+    host_from_ = nullptr;
+    operation_.set_abort_indicator(vmcs, indicator);
 }
 
 }  // namespace vtless::sim

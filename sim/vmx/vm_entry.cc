@@ -66,13 +66,9 @@ VmxStatus VmxProcessor::enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch) {
         refuse(vmcs, {"load.pdptes", F::GUEST_CR3, vmcs.get(F::GUEST_CR3), kQualificationPdpte});
         return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, kQualificationPdpte);
     }
-    if (const auto failed = load_entry_msrs(vmcs)) {
-        const bool too_many = failed->check.index() == CheckId("load.msr.count").index();
-        const F field = too_many ? F::VM_ENTRY_MSR_LOAD_COUNT : F::VM_ENTRY_MSR_LOAD_ADDRESS;
-        refuse(vmcs, {failed->check, field, vmcs.get(field), failed->entry},
-               too_many ? std::string() : describe(*failed, msr_loading(World::Guest)));
-        vmcs.dirty = kAllLive;  // an entry before may have loaded a register that has a field
-        return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, failed->entry);
+    if (vmcs.get32(F::VM_ENTRY_MSR_LOAD_COUNT) != 0) [[unlikely]] {
+        if (const uint32_t failed = load_entry_msrs(vmcs); failed != 0)
+            return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, failed);
     }
     if (launch) vmcs.set_launched(true);
     gprs_.enter(gprs);

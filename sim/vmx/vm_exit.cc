@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
 // SDM Vol. 3C "VM Exits" (28).
-#include <fmt/format.h>
-
-#include <utility>
-
 #include "isa/x86/control_regs.h"
 #include "isa/x86/rflags.h"
 #include "sim/time/cycle_costs.h"
@@ -16,22 +12,12 @@ using x86::ExitControls;
 using x86::SegmentRegister;
 using F = x86::VmcsField;
 
-namespace {
-
-constexpr uint32_t kAbortMsrStore = 1;
-constexpr uint32_t kAbortMsrLoad = 4;
-
-}  // namespace
-
 void VmxProcessor::leave(Vmcs& vmcs, const ExitRecord& record) {
     record_exit(vmcs, record);
     save_guest(vmcs, record);
     engine_->add_cycles(TransitionCosts::kVmExit);
-    if (const uint32_t count = vmcs.get32(F::VM_EXIT_MSR_STORE_COUNT); count != 0) {
-        const Hpa area = vmcs.get_address(F::VM_EXIT_MSR_STORE_ADDRESS);
-        if (const auto failed = store_msrs(area, count))
-            return abort(vmcs, kAbortMsrStore,
-                         fmt::format("VM-exit MSR-store area at {:#x}: {}", area.value(), *failed));
+    if (vmcs.get32(F::VM_EXIT_MSR_STORE_COUNT) != 0) [[unlikely]] {
+        if (!store_exit_msrs(vmcs)) return;
     }
     load_host(vmcs);
 }
@@ -101,14 +87,8 @@ void VmxProcessor::load_host(const Vmcs& vmcs) {
     root_.debugctl = 0;
     if (controls.has(ExitControls::LOAD_IA32_PAT)) root_.pat = vmcs.get(F::HOST_IA32_PAT);
     if (!host_is_loaded(vmcs)) load_host_registers(vmcs);
-    if (const uint32_t count = vmcs.get32(F::VM_EXIT_MSR_LOAD_COUNT); count != 0) {
-        host_from_ = nullptr;
-        const Hpa area = vmcs.get_address(F::VM_EXIT_MSR_LOAD_ADDRESS);
-        if (const auto failed = load_msrs(area, count, World::Root))
-            abort(*operation_.current(), kAbortMsrLoad,
-                  fmt::format("VM-exit MSR-load area at {:#x}: {}", area.value(),
-                              describe(*failed, msr_loading(World::Root))));
-    }
+    if (vmcs.get32(F::VM_EXIT_MSR_LOAD_COUNT) != 0) [[unlikely]]
+        load_exit_msrs(vmcs);
 }
 
 // Without its control IA32_EFER keeps bits of the guest's.
@@ -159,14 +139,6 @@ void VmxProcessor::load_host_segments(const Vmcs& vmcs) {
     root_.segment(SegmentRegister::LDTR) = {0, 0, 0, kUnusable};
     root_.gdtr = {vmcs.get(F::HOST_GDTR_BASE), 0xffff};
     root_.idtr = {vmcs.get(F::HOST_IDTR_BASE), 0xffff};
-}
-
-// "VMX Aborts" (28.7).
-void VmxProcessor::abort(Vmcs& vmcs, uint32_t indicator, std::string reason) {
-    vmx_abort_ = indicator;
-    vmx_abort_reason_ = std::move(reason);
-    host_from_ = nullptr;
-    operation_.set_abort_indicator(vmcs, indicator);
 }
 
 }  // namespace vtless::sim

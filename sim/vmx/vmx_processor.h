@@ -220,11 +220,16 @@ class VmxProcessor {
     bool host_is_loaded(const Vmcs& vmcs) const;
     void load_host_registers(const Vmcs& vmcs);
     void load_host_segments(const Vmcs& vmcs);
-    void abort(Vmcs& vmcs, uint32_t indicator, std::string reason);
 
     // msr_areas.cc
     std::optional<MsrLoadFailure> load_msrs(Hpa area, uint32_t count, World world);
-    std::optional<MsrLoadFailure> load_entry_msrs(Vmcs& vmcs);
+    // Out of line, since hardly any entry or exit has such areas. The number of the entry that failed,
+    // counted from 1, or 0.
+    [[gnu::noinline]] uint32_t load_entry_msrs(Vmcs& vmcs);
+    // False after an abort.
+    [[gnu::noinline]] bool store_exit_msrs(Vmcs& vmcs);
+    [[gnu::noinline]] void load_exit_msrs(const Vmcs& vmcs);
+    void abort(Vmcs& vmcs, uint32_t indicator, std::string reason);
     // What is wrong with the first entry that cannot be stored.
     std::optional<std::string> store_msrs(Hpa area, uint32_t count);
     MsrLoading msr_loading(World world) const;
