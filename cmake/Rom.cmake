@@ -12,7 +12,7 @@ function(vtless_rom name)
   set(folders ${start} ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/image)
   list(APPEND folders ${PROJECT_SOURCE_DIR}/isa ${PROJECT_SOURCE_DIR}/isa/x86)
   list(APPEND folders ${PROJECT_SOURCE_DIR}/vcpu ${PROJECT_SOURCE_DIR}/vcpu/vmx)
-  list(TRANSFORM folders APPEND /*.h)
+  list(TRANSFORM folders APPEND "/*.[hi]*")
   file(GLOB headers CONFIGURE_DEPENDS ${folders})
   add_custom_command(
     OUTPUT ${rom}

@@ -2,6 +2,8 @@
 // The guest, copied to guest-physical 1000H and started there in real mode: through the processor's modes, one
 // exit after the other. EBX counts its own exceptions and interrupts.
 
+#include "samples/rom/exception_entries.inc"
+
 #define GUEST 0x1000
 #define HERE(label) (GUEST + label - guest)
 #define PAGE_TABLES 0x10000
@@ -130,17 +132,7 @@ long:
 // Handlers: of n at handlers + 16 * n.
   .balign 16
 handlers:
-  vector = 0
-  .rept 0x42
-  .balign 16
-  .if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17)
-  .else
-  push $0
-  .endif
-  push $vector
-  jmp handler
-  vector = vector + 1
-  .endr
+  exception_entries 0x42, handler
 handler:
   push %rax
   inc %ebx

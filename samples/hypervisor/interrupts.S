@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The first instructions of root operation's exception handlers: entry n is at exceptions + 16 * n.
 
+#include "samples/rom/exception_entries.inc"
+
   .text
   .balign 16
   .globl exceptions
 exceptions:
-  vector = 0
-  .rept 32
-  .balign 16
-  .if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17)
-  .else
-  push $0
-  .endif
-  push $vector
-  jmp exception
-  vector = vector + 1
-  .endr
+  exception_entries 32, exception
 
 // ExceptionFrame of descriptor_tables.h, from its top.
 exception:

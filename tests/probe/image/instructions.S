@@ -2,6 +2,8 @@
 // The VMX instructions as functions. Each gives 0 (VMsucceed), 1 (VMfailInvalid), 2 (VMfailValid) or 0x100 + the
 // vector of an exception.
 
+#include "samples/rom/exception_entries.inc"
+
   .text
 // The stack pointer to return with when what follows raises an exception, or a guest exits.
   .lcomm recover_rsp, 8
@@ -86,17 +88,7 @@ after_guest:
   .balign 16
   .globl exceptions
 exceptions:
-  vector = 0
-  .rept 32
-  .balign 16
-  .if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17)
-  .else
-  push $0
-  .endif
-  push $vector
-  jmp exception
-  vector = vector + 1
-  .endr
+  exception_entries 32, exception
 exception:
   pop %rax
   pop %rcx
