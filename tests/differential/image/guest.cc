@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "tests/differential/image/guest.h"
+
+#include "tests/differential/layout.h"
+#include "tests/differential/random.h"
+
+namespace vtless::differential {
+
+namespace {
+
+constexpr uint64_t kFrame = 4096;
+constexpr uint64_t kPresent = 7;  // and writable, for user mode too
+constexpr uint64_t kMappedFrames = layout::kDataEnd / kFrame;
+
+uint64_t* words(hypervisor::GuestMemory& memory, uint64_t address) {
+    return reinterpret_cast<uint64_t*>(memory.at(Gpa(address)));
+}
+
+// Linear addresses below layout::kDataEnd, one to one.
+void fill_page_tables(hypervisor::GuestMemory& memory, Mode mode) {
+    uint64_t table = layout::kPageTables;
+    __builtin_memset(memory.at(Gpa(table)), 0, layout::kPageTablesEnd - table);
+    const unsigned tables = mode == Mode::Long64 ? 3 : 1;
+    for (unsigned i = 0; i < tables; ++i, table += kFrame)
+        *words(memory, table) = (table + kFrame) | kPresent;
+    const unsigned bytes = mode == Mode::Long64 ? 8 : 4;
+    for (uint64_t page = 0; page < kMappedFrames; ++page) {
+        const uint64_t entry = page * kFrame | kPresent;
+        __builtin_memcpy(memory.at(Gpa(table + page * bytes)), &entry, bytes);
+    }
+}
+
+void fill_random(hypervisor::GuestMemory& memory, uint64_t from, uint64_t to, uint64_t seed) {
+    Random random(seed ^ from);
+    for (uint64_t at = from; at < to; at += 8) *words(memory, at) = random.next();
+}
+
+uint64_t answer_cpuid(uint32_t leaf, uint32_t subleaf) { return uint64_t{leaf} << 32 | (leaf ^ subleaf); }
+
+// The processors' answers differ.
+void replace_cpuid(void*, uint32_t leaf, uint32_t subleaf, x86::CpuidResult& result) {
+    const uint64_t answer = answer_cpuid(leaf, subleaf);
+    result = {static_cast<uint32_t>(answer), static_cast<uint32_t>(answer >> 32), ~leaf, ~subleaf};
+}
+
+}  // namespace
+
+void fill_memory(hypervisor::GuestMemory& memory, const Program& program, Mode mode, uint64_t seed) {
+    __builtin_memset(memory.at(Gpa(0)), 0, layout::kStackEnd);
+    __builtin_memcpy(memory.at(Gpa(layout::kCode)), program.code().data(), program.code().size());
+    fill_random(memory, layout::kStackEnd - 0x400, layout::kDataEnd, seed);
+    if (mode != Mode::Real16) fill_page_tables(memory, mode);
+}
+
+vmx::SetupConfig setup_of(Mode mode, uint64_t seed) {
+    using State = vmx::GuestEntryState;
+    constexpr uint64_t kFlags = x86::rflags::kArithmetic | x86::rflags::DF;
+    vmx::SetupConfig setup;
+    State& state = setup.entry_state;
+    if (mode == Mode::Protected32) {
+        state = State::protected_mode();
+        state.cr0 |= x86::cr0::PG | x86::cr0::WP;
+        state.cr3 = layout::kPageTables;
+    }
+    if (mode == Mode::Long64) state = State::long_mode(layout::kPageTables);
+    state.cr4 |= x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT;
+    Random random(~seed);
+    for (uint64_t& gpr : state.gprs) gpr = mode == Mode::Long64 ? random.next() : random.next() >> 32;
+    state.gprs[static_cast<unsigned>(x86::Gpr::RSP)] = layout::kStackEnd - 0x200;
+    state.rflags |= random.next() & kFlags;
+    setup.exception_bitmap = ~0u;
+    setup.cpuid_hook.function = replace_cpuid;
+    return setup;
+}
+
+// FNV-1a, by words.
+uint64_t hash_of(hypervisor::GuestMemory& memory) {
+    uint64_t hash = 0xcbf29ce484222325;
+    const auto add = [&](uint64_t from, uint64_t to) {
+        for (uint64_t at = from; at < to; at += 8) hash = (hash ^ *words(memory, at)) * 0x100000001b3;
+    };
+    add(0, layout::kDataEnd);
+    add(layout::kPageTables, layout::kPageTablesEnd);
+    return hash;
+}
+
+}  // namespace vtless::differential

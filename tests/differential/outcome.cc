@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "tests/differential/outcome.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "isa/x86/registers.h"
+#include "isa/x86/rflags.h"
+#include "vcpu/exit.h"
+
+namespace vtless::differential {
+
+namespace {
+
+std::optional<std::pair<uint64_t, Outcome>> parse(std::string line) {
+    for (char& character : line)
+        if (character == '|') character = ' ';
+    std::istringstream words(line);
+    Outcome outcome;
+    uint64_t seed = 0;
+    words >> std::hex >> seed >> outcome.exits >> outcome.digest;
+    for (uint64_t& word : outcome.end) words >> word;
+    words >> outcome.rip >> outcome.rflags;
+    for (uint64_t& gpr : outcome.gprs) words >> gpr;
+    words >> outcome.memory;
+    if (!words) return std::nullopt;
+    return std::pair(seed, outcome);
+}
+
+std::string text_of_end(const Outcome& outcome) {
+    return fmt::format("{} {:x} {:x} at {:x}", name(static_cast<ExitKind>(outcome.end[0])), outcome.end[1],
+                       outcome.end[2], outcome.rip);
+}
+
+}  // namespace
+
+std::map<uint64_t, Outcome> parse_outcomes(const std::string& text) {
+    std::map<uint64_t, Outcome> outcomes;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        if (const auto parsed = parse(line)) outcomes.insert(*parsed);
+    }
+    return outcomes;
+}
+
+std::string difference(const Outcome& ours, const Outcome& theirs) {
+    const auto both = [](const std::string& what, uint64_t a, uint64_t b) {
+        return fmt::format("{} {:x}, Bochs {:x}", what, a, b);
+    };
+    if (ours.end != theirs.end || ours.rip != theirs.rip)
+        return fmt::format("ends with {}, Bochs {}", text_of_end(ours), text_of_end(theirs));
+    if (ours.exits != theirs.exits) return both("exits", ours.exits, theirs.exits);
+    if (ours.digest != theirs.digest) return both("exits' digest", ours.digest, theirs.digest);
+    for (unsigned i = 0; i < ours.gprs.size(); ++i) {
+        if (ours.gprs[i] != theirs.gprs[i])
+            return both(x86::name(static_cast<x86::Gpr>(i)), ours.gprs[i], theirs.gprs[i]);
+    }
+    const bool exception = static_cast<ExitKind>(ours.end[0]) == ExitKind::Unhandled;
+    const uint64_t ignored = exception ? x86::rflags::RF : 0;
+    if (((ours.rflags ^ theirs.rflags) & ~ignored) != 0) return both("RFLAGS", ours.rflags, theirs.rflags);
+    if (ours.memory != theirs.memory) return both("memory's hash", ours.memory, theirs.memory);
+    return "";
+}
+
+}  // namespace vtless::differential

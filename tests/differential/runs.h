@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The ROM with its parameters, run here and in Bochs; and what is left of a program whose outcomes differ.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "tests/differential/forms.h"
+#include "tests/differential/outcome.h"
+
+namespace vtless::differential {
+
+struct Batch {
+    Mode mode = Mode::Real16;
+    uint64_t first_seed = 0;
+    uint64_t count = 1;
+    uint64_t kept = 0;  // see Program
+};
+
+struct Outcomes {
+    std::map<uint64_t, Outcome> ours, bochs;
+};
+
+// `scratch`: a folder of this run's.
+Outcomes run(const Batch& batch, const std::string& scratch);
+
+struct Mismatch {
+    Mode mode = Mode::Real16;
+    uint64_t seed = 0;
+    uint64_t kept = 0;        // what it needs of the program
+    std::string difference;   // of what is left
+    std::string disassembly;  // one instruction a line
+};
+
+// Drops one instruction after the other as long as the outcomes differ.
+Mismatch minimise(Mode mode, uint64_t seed, const std::string& scratch);
+
+std::string disassemble(Mode mode, uint64_t seed, uint64_t kept);
+const char* name(Mode mode);
+
+}  // namespace vtless::differential
