@@ -43,6 +43,12 @@ uint32_t segment_flags(const std::byte* image, SegmentRegister index) {
     return load<uint32_t>(image, segment_offset(index) + layout::kSegmentFlags);
 }
 
+// The engine looks at the LDT's limit alone, and no selector is to be within that of an unusable one.
+void store_ldt_limit(std::byte* segment, uint32_t limit, bool unusable) {
+    store<uint32_t>(segment, layout::kSegmentPadding, limit);
+    if (unusable) store<uint32_t>(segment, layout::kSegmentLimit, 0);
+}
+
 x86::DescriptorTable load_table(const std::byte* image, size_t offset) {
     return {load<uint64_t>(image, offset + layout::kSegmentBase),
             static_cast<uint16_t>(load<uint32_t>(image, offset + layout::kSegmentLimit))};
@@ -82,6 +88,8 @@ x86::Segment CpuState::segment(SegmentRegister index) const {
     segment.base = load<uint64_t>(image_, at + layout::kSegmentBase);
     segment.limit = load<uint32_t>(image_, at + layout::kSegmentLimit);
     segment.rights.raw = (rights & kRightsPresent) ? rights : rights | kRightsUnusable;
+    if (index == SegmentRegister::LDTR && segment.rights.unusable())
+        segment.limit = load<uint32_t>(image_, at + layout::kSegmentPadding);
     // Unicorn's LTR marks the descriptor in memory busy, but not what it keeps of it.
     if (index == SegmentRegister::TR) segment.rights.raw |= x86::segment_type::TSS_BUSY;
     return segment;
@@ -93,6 +101,7 @@ void CpuState::set_segment(SegmentRegister index, const x86::Segment& value) {
     store<uint32_t>(image_, at + layout::kSegmentSelector, value.selector);
     store<uint64_t>(image_, at + layout::kSegmentBase, value.base);
     store<uint32_t>(image_, at + layout::kSegmentLimit, value.limit);
+    if (index == SegmentRegister::LDTR) store_ldt_limit(image_ + at, value.limit, unusable);
     store<uint32_t>(image_, at + layout::kSegmentFlags,
                     to_descriptor_flags(unusable ? rights & ~kRightsPresent : rights));
 }

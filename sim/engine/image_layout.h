@@ -67,6 +67,7 @@ inline constexpr size_t kCpuGprs = 0x8a50;
 
 inline constexpr size_t kSegmentSize = 24;
 inline constexpr size_t kSegmentSelector = 0;  // uint32_t
+inline constexpr size_t kSegmentPadding = 4;   // uint32_t that Unicorn does not use; of LDTR it is ours
 inline constexpr size_t kSegmentBase = 8;      // uint64_t
 inline constexpr size_t kSegmentLimit = 16;    // uint32_t, in bytes
 inline constexpr size_t kSegmentFlags = 20;    // uint32_t: the descriptor's high word

@@ -156,6 +156,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   task_switch_by_jump
   triple_fault
   undefined_and_divide
+  unusable_ldt
   user_access
   user_implicit_accesses
   user_segment_loads

@@ -159,6 +159,15 @@ CONFORMANCE_CASE(Modes, LocalDescriptorTable) {
     guest.expect_field(VmcsField::GUEST_FS_BASE, 0x30000);
 }
 
+CONFORMANCE_CASE(Modes, UnusableLocalDescriptorTable) {
+    guest.start(
+        "unusable_ldt", Mode::Protected32,
+        "SDM Vol. 2C \"LLDT\": with an invalid LDTR, LAR, LSL, VERR and VERW of a selector with TI set clear "
+        "ZF, and segment loads raise #GP(selector), whatever base and limit it has.");
+    guest.expect_end(
+        {{Gpr::RBX, 0x77}, {Gpr::RCX, 0}, {Gpr::RDX, 0}, {Gpr::RSI, 0x0c}, {Gpr::RDI, guest.symbol("load")}});
+}
+
 constexpr uint64_t kCallGate = uint64_t{0xec} << 40;  // 32-bit (64-bit in IA-32e mode), DPL 3, present
 
 CONFORMANCE_CASE(Modes, CallGate32) {

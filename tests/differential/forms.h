@@ -35,6 +35,8 @@ enum Operands : uint32_t {
     kNotReal = 1u << 19,
     kByteMemory = 1u << 20,  // r/m has 8 bits, the register the operand size
     kPort = 1u << 21,
+    kWordOnly = 1u << 22,
+    kPredicate = 1u << 23,  // the immediate has 3 bits: D29 of sim/DEVIATIONS.md
 };
 
 struct Form {

@@ -72,6 +72,7 @@ class Instruction {
             size_ = 6 - natural;
         }
         if (has(kNoWord) && size_ == 2) size_ = 4;
+        if (has(kWordOnly)) size_ = 2;
     }
     bool size_prefix() const {
         if (has(kByte | kFixedSize)) return false;
@@ -212,7 +213,7 @@ class Instruction {
 
     void immediate() {
         const unsigned most = size_ > 4 ? 4 : size_;
-        if (has(kImmediate8)) code_.byte(random_.next());
+        if (has(kImmediate8)) code_.byte(random_.next() & (has(kPredicate) ? 7 : 0xff));
         if (has(kImmediate)) code_.number(random_.next(), most);
         if (has(kImmediateFull)) code_.number(random_.next(), size_);
     }

@@ -17,7 +17,7 @@ struct Outcome {
     uint64_t rip = 0;
     uint64_t rflags = 0;
     std::array<uint64_t, 16> gprs{};
-    uint64_t memory = 0;  // a hash
+    std::array<uint64_t, 3> memory{};  // hashes: stack, data, page tables
 
     friend bool operator==(const Outcome&, const Outcome&) = default;
 };

@@ -43,6 +43,13 @@ void replace_cpuid(void*, uint32_t leaf, uint32_t subleaf, x86::CpuidResult& res
     result = {static_cast<uint32_t>(answer), static_cast<uint32_t>(answer >> 32), ~leaf, ~subleaf};
 }
 
+// FNV-1a, by words.
+uint64_t hash(hypervisor::GuestMemory& memory, uint64_t from, uint64_t to) {
+    uint64_t hash = 0xcbf29ce484222325;
+    for (uint64_t at = from; at < to; at += 8) hash = (hash ^ *words(memory, at)) * 0x100000001b3;
+    return hash;
+}
+
 }  // namespace
 
 void fill_memory(hypervisor::GuestMemory& memory, const Program& program, Mode mode, uint64_t seed) {
@@ -73,15 +80,9 @@ vmx::SetupConfig setup_of(Mode mode, uint64_t seed) {
     return setup;
 }
 
-// FNV-1a, by words.
-uint64_t hash_of(hypervisor::GuestMemory& memory) {
-    uint64_t hash = 0xcbf29ce484222325;
-    const auto add = [&](uint64_t from, uint64_t to) {
-        for (uint64_t at = from; at < to; at += 8) hash = (hash ^ *words(memory, at)) * 0x100000001b3;
-    };
-    add(0, layout::kDataEnd);
-    add(layout::kPageTables, layout::kPageTablesEnd);
-    return hash;
+Hashes hashes_of(hypervisor::GuestMemory& memory) {
+    return {hash(memory, 0, layout::kStackEnd), hash(memory, layout::kStackEnd, layout::kDataEnd),
+            hash(memory, layout::kPageTables, layout::kPageTablesEnd)};
 }
 
 }  // namespace vtless::differential

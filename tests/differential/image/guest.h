@@ -31,7 +31,10 @@ using Guest = VCpu<Backend>;
 // Code, stack, data and page tables as `seed` wants them.
 void fill_memory(hypervisor::GuestMemory& memory, const Program& program, Mode mode, uint64_t seed);
 vmx::SetupConfig setup_of(Mode mode, uint64_t seed);
-// Of what a program may write to.
-uint64_t hash_of(hypervisor::GuestMemory& memory);
+// Of what a program may write to: code and stack, registers and data, page tables.
+struct Hashes {
+    uint64_t stack, data, tables;
+};
+Hashes hashes_of(hypervisor::GuestMemory& memory);
 
 }  // namespace vtless::differential

@@ -103,7 +103,8 @@ void run_program(Hardware& hardware, hypervisor::GuestMemory& memory, Mode mode,
     run.until_end();
     rom::put_hex(seed);
     run.print();
-    put_words(" |", {hash_of(memory)});
+    const auto [stack, data, tables] = hashes_of(memory);
+    put_words(" |", {stack, data, tables});
     rom::put('\n');
     must("unbind", guest->unbind());
 }
