@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 set(VTLESS_SIM_CPU_SOURCES
+  cpu/compare_exchange.cc
   cpu/control_registers.cc
   cpu/descriptor_tables.cc
   cpu/event_delivery.cc

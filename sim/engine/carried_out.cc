@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Instructions that the engine carries out itself, because Unicorn would give a wrong result or crash: text
-// comparisons with lengths of more than 31 bits or "equal ordered", a division that overflows, and undefined
-// ones that it must not even translate.
+// comparisons with lengths of more than 31 bits or "equal ordered", a division that overflows, CMPXCHG8B and
+// CMPXCHG16B, which take flags for known that are not evaluated yet, and undefined ones that it must not even
+// translate.
 #include <capstone/capstone.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include "isa/x86/control_regs.h"
 #include "isa/x86/exception.h"
 #include "isa/x86/rflags.h"
+#include "sim/cpu/compare_exchange.h"
 #include "sim/cpu/operand.h"
 #include "sim/cpu/text_comparison.h"
 #include "sim/engine/engine.h"
@@ -66,6 +68,8 @@ unsigned capstone_id(Instruction id) {
             return X86_INS_PCMPISTRI;
         case Instruction::PCMPISTRM:
             return X86_INS_PCMPISTRM;
+        case Instruction::CMPXCHG8B:
+            return X86_INS_CMPXCHG8B;
         default:
             return X86_INS_IDIV;
     }
@@ -170,6 +174,12 @@ bool Engine::settle_refused_instruction() {
     return false;
 }
 
+CpuResult Engine::carry_out(const StoppedInstruction& instruction, CpuState& cpu) {
+    if (instruction.id == Instruction::IDIV32) return divide(cpu, *mmu_, instruction);
+    if (instruction.id == Instruction::CMPXCHG8B) return compare_exchange(cpu, *mmu_, instruction);
+    return compare(cpu, *mmu_, *unicorn_, instruction);
+}
+
 // True when stop_ is to be returned.
 bool Engine::carry_out() {
     const StoppedInstruction found = stop_.instruction;
@@ -177,10 +187,7 @@ bool Engine::carry_out() {
     if (stepping_) leave_stepping();
     CpuState& cpu = edit_state();
     CpuResult result = CpuResult::fault(x86::Vector::UD);
-    if (!found.undefined) {
-        result = found.id == Instruction::IDIV32 ? divide(cpu, *mmu_, found)
-                                                 : compare(cpu, *mmu_, *unicorn_, found);
-    }
+    if (!found.undefined) result = carry_out(found, cpu);
     return conclude(result, found, config_.costs.of(capstone_id(found.id)), traps);
 }
 

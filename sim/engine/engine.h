@@ -217,6 +217,7 @@ class Engine {
     bool quotient_overflows() const;
     bool runs_natively(const StoppedInstruction& instruction) const;
     bool carry_out();
+    CpuResult carry_out(const StoppedInstruction& instruction, CpuState& cpu);
     bool on_translate(uint64_t linear);
     bool crashes_translator(uint64_t linear);
     bool settle_refused_instruction();

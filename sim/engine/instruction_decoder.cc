@@ -426,6 +426,7 @@ class Decoder {
     void group9() {
         const ModRm m = modrm();
         if (m.memory()) {
+            if (m.reg == 1) exchange();
             if (m.reg == 3) set(Instruction::XRSTORS);
             if (m.reg == 5) set(Instruction::XSAVES);
             if (m.reg == 6) {
@@ -441,6 +442,11 @@ class Decoder {
             }
         }
         operand(m);
+    }
+    // By REX.W of two halves of 8 bytes, whatever the operand size is otherwise.
+    void exchange() {
+        set(Instruction::CMPXCHG8B);
+        out_.operand_size = (rex_ & 8) != 0 ? 8 : 4;
     }
     void three_byte_38() {
         const unsigned opcode = next();
@@ -555,6 +561,7 @@ bool needs_hook(const StoppedInstruction& instruction) {
         case Instruction::FAR_CALL_SYSTEM:
         case Instruction::PCMPESTRI:
         case Instruction::PCMPESTRM:
+        case Instruction::CMPXCHG8B:
         case Instruction::IDIV32:
             return true;
         case Instruction::PCMPISTRI:

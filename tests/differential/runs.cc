@@ -80,9 +80,14 @@ std::string disassemble(Mode mode, uint64_t seed, uint64_t kept) {
     for (size_t i = 0; i < count; ++i)
         text += fmt::format("    {:x}  {} {}\n", instruction[i].address, instruction[i].mnemonic,
                             instruction[i].op_str);
+    const size_t known =
+        count == 0 ? 0 : instruction[count - 1].address + instruction[count - 1].size - layout::kCode;
     cs_free(instruction, count);
     cs_close(&capstone);
-    return text;
+    const size_t rest = known == 0 ? program.begin() : known;
+    for (size_t i = rest; i < program.end(); ++i)
+        text += fmt::format("{}{:02x}", i == rest ? "    .byte " : " ", program.code().data()[i]);
+    return rest < program.end() ? text + '\n' : text;
 }
 
 const char* name(Mode mode) {

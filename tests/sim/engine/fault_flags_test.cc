@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "isa/x86/rflags.h"
 #include "tests/sim/engine/guest_machine.h"
 
 namespace vtless::sim {
@@ -128,6 +129,28 @@ TEST(FaultFlags, AlsoWhereOtherCodeHadAHook) {
         ASSERT_TRUE(m.stopped_before(Instruction::IN));
     }
     check_all(m);
+}
+
+// Found by tests/differential: Unicorn's took the others from flags that were not evaluated yet.
+TEST(ComparisonFlags, OfCmpxchg8bAnd16bAreAllButZeroThoseBefore) {
+    constexpr uint64_t kData = 0x20000;
+    const Code kExchanges[] = {{0x41, 0x0f, 0xc7, 0x0f}, {0x49, 0x0f, 0xc7, 0x0f}};  // with [r15]
+    GuestMachine m;
+    for (const Code& before : kBefore) {
+        for (const Values& values : kValues) {
+            put_code(m, joined(before, {}));
+            start(m, values, kData);
+            ASSERT_TRUE(m.stopped_before(Instruction::HLT));
+            const uint64_t expected = m.engine().rflags() & ~x86::rflags::ZF;
+            for (const Code& exchange : kExchanges) {
+                put_code(m, joined(before, exchange));
+                start(m, values, kData);
+                ASSERT_TRUE(m.stopped_before(Instruction::HLT));
+                EXPECT_EQ(m.engine().rflags() & ~x86::rflags::ZF, expected)
+                    << testing::PrintToString(before) << " then " << testing::PrintToString(exchange);
+            }
+        }
+    }
 }
 
 // RCL of a byte of its own block: the store drops the block, and the instruction starts again.
