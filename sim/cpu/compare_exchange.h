@@ -9,8 +9,8 @@
 
 namespace vtless::sim {
 
-// operand_size is that of each half, 4 or 8 bytes. Memory is written whichever way it ends, so faults are those of a
-// write.
+// operand_size is that of each half, 4 or 8 bytes. Memory is written whichever way it ends, so faults are
+// those of a write.
 CpuResult compare_exchange(CpuState& cpu, Mmu& mmu, const StoppedInstruction& instruction);
 
 }  // namespace vtless::sim

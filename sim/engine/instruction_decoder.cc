@@ -231,6 +231,9 @@ class Decoder {
             case 0xee:
             case 0xef:
                 return port_io(opcode);
+            case 0x86:
+            case 0x87:
+                return undefined_if_locked_register();  // XCHG
             case 0x90:
                 return set(repeat_ == 0xf3 ? Instruction::PAUSE : Instruction::UNDEFINED);
             case 0x9c:
@@ -352,11 +355,18 @@ class Decoder {
             case 0xba:
             case 0xbb:
                 return bit_test(opcode == 0xba);
+            case 0xc0:
+            case 0xc1:
+                return undefined_if_locked_register();  // XADD
             case 0xc7:
                 return group9();
             default:
                 return set(Instruction::UNDEFINED);
         }
+    }
+    void undefined_if_locked_register() {
+        const ModRm m = modrm();
+        set(lock_ && !m.memory() ? Instruction::UNTRANSLATABLE : Instruction::UNDEFINED);
     }
     void bit_test(bool group) {
         const ModRm m = modrm();

@@ -76,10 +76,10 @@ enum class Instruction : uint8_t {
     PCMPESTRM,
     PCMPISTRI,
     PCMPISTRM,
-    CMPXCHG8B,  // and CMPXCHG16B
-    IDIV32,     // of a 32-bit operand
-    UNTRANSLATABLE,  // undefined, but not for Unicorn: LOCK BTx of a register, VEX before what has no such
-                     // form
+    CMPXCHG8B,       // and CMPXCHG16B
+    IDIV32,          // of a 32-bit operand
+    UNTRANSLATABLE,  // undefined, but not for Unicorn: LOCK BTx, XCHG, XADD of a register, VEX before what
+                     // has no such form
     VMCALL,
     VMCLEAR,
     VMLAUNCH,

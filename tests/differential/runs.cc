@@ -47,10 +47,13 @@ std::string difference_of(const Batch& batch, const std::string& scratch) {
 
 }  // namespace
 
+std::map<uint64_t, Outcome> run_here(const Batch& batch, const std::string& scratch) {
+    return parse_outcomes(rom::run_here(write_rom(batch, scratch), "", scratch, kOptions));
+}
+
 Outcomes run(const Batch& batch, const std::string& scratch) {
-    const std::string image = write_rom(batch, scratch);
-    return {parse_outcomes(rom::run_here(image, "", scratch, kOptions)),
-            parse_outcomes(rom::run_in_bochs(image, scratch))};
+    auto ours = run_here(batch, scratch);
+    return {std::move(ours), parse_outcomes(rom::run_in_bochs(write_rom(batch, scratch), scratch))};
 }
 
 Mismatch minimise(Mode mode, uint64_t seed, const std::string& scratch) {

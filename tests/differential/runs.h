@@ -22,6 +22,7 @@ struct Outcomes {
 };
 
 // `scratch`: a folder of this run's.
+std::map<uint64_t, Outcome> run_here(const Batch& batch, const std::string& scratch);
 Outcomes run(const Batch& batch, const std::string& scratch);
 
 struct Mismatch {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What raises #UD wherever it stands, because Unicorn's translator never sees it: LOCK before a bit test of a
-// register, which would abort it, and VEX before what has no such form, which it would run. SDM Vol. 2A
-// "BTS-Bit Test and Set", "VEX Prefix" (2.3.5).
+// register, which would abort it, before XCHG and XADD of one, which it would run, and VEX before what has no
+// such form, which it would run. SDM Vol. 2A "BTS-Bit Test and Set", "VEX Prefix" (2.3.5).
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -26,10 +26,12 @@ Code joined(const Code& first, const Code& second) {
     return code;
 }
 
-std::vector<Code> locked_bit_tests() {
+std::vector<Code> locked_register_forms() {
     std::vector<Code> all;
     for (const uint8_t opcode : Code{0xa3, 0xab, 0xb3, 0xbb}) all.push_back({0xf0, 0x0f, opcode, 0xc1});
     for (const uint8_t modrm : Code{0xe1, 0xe9, 0xf1, 0xf9}) all.push_back({0xf0, 0x0f, 0xba, modrm, 3});
+    all.insert(all.end(), {{0xf0, 0x86, 0xdb}, {0xf0, 0x87, 0xce}});              // XCHG
+    all.insert(all.end(), {{0xf0, 0x0f, 0xc0, 0xea}, {0xf0, 0x0f, 0xc1, 0xea}});  // XADD
     return all;
 }
 
@@ -42,7 +44,7 @@ void expect_undefined(GuestMachine& m, uint64_t rip, uint64_t instructions) {
 }
 
 TEST(RefusedInstructions, AtTheStartOfABlockAndInsideOne) {
-    for (const Code& bad : locked_bit_tests()) {
+    for (const Code& bad : locked_register_forms()) {
         GuestMachine m;
         m.long_mode();
         put_code(m, kCode, joined({0x90, 0x90}, bad));  // nop; nop; the instruction
@@ -54,7 +56,7 @@ TEST(RefusedInstructions, AtTheStartOfABlockAndInsideOne) {
 }
 
 TEST(RefusedInstructions, BehindAnInstructionOfTheSameBlockThatAddressesMemory) {
-    for (const Code& bad : locked_bit_tests()) {
+    for (const Code& bad : locked_register_forms()) {
         GuestMachine m;
         m.long_mode();
         m.engine().set_gpr(x86::Gpr::RSI, kData);
@@ -76,7 +78,7 @@ TEST(RefusedInstructions, InsideAnInstructionOfTheBlockBefore) {
 
 TEST(RefusedInstructions, BehindOtherPrefixes) {
     for (const Code& prefixes : {Code{0x66}, {0x48}, {0xf3, 0x2e}, {0x67, 0x4f, 0x65}}) {
-        for (const Code& bad : locked_bit_tests()) {
+        for (const Code& bad : locked_register_forms()) {
             GuestMachine m;
             m.long_mode();
             put_code(m, kCode, joined(prefixes, bad));
@@ -90,7 +92,7 @@ TEST(RefusedInstructions, BehindOtherPrefixes) {
 
 TEST(RefusedInstructions, In16And32BitCode) {
     for (const bool real : {false, true}) {
-        for (const Code& bad : locked_bit_tests()) {
+        for (const Code& bad : locked_register_forms()) {
             GuestMachine m;
             if (real) {
                 m.real_mode(0, kCode, 0);
