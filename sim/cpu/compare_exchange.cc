@@ -2,6 +2,7 @@
 #include "sim/cpu/compare_exchange.h"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "isa/x86/exception.h"
@@ -63,6 +64,26 @@ CpuResult compare_exchange(CpuState& cpu, Mmu& mmu, const StoppedInstruction& in
     }
     const uint64_t others = cpu.rflags() & ~x86::rflags::ZF;
     cpu.set_rflags(others | (equal ? x86::rflags::ZF : 0));
+    retire(cpu, instruction.length);
+    return CpuResult::ok();
+}
+
+CpuResult compare_exchange_registers(CpuState& cpu, const StoppedInstruction& instruction) {
+    using namespace x86::rflags;
+    const auto accumulator = static_cast<uint32_t>(cpu.gpr(Gpr::RAX));
+    const auto destination = static_cast<uint32_t>(cpu.gpr(instruction.gpr));
+    const uint32_t left = accumulator - destination;
+    const bool overflows = (((accumulator ^ destination) & (accumulator ^ left)) >> 31) != 0;
+    const uint64_t flags = (left == 0 ? ZF : 0) | ((left >> 31) != 0 ? SF : 0) |
+                           (std::popcount(left & 0xff) % 2 == 0 ? PF : 0) |
+                           (accumulator < destination ? CF : 0) | (overflows ? OF : 0) |
+                           (((accumulator ^ destination ^ left) & 0x10) != 0 ? AF : 0);
+    if (left == 0) {
+        cpu.set_gpr(instruction.gpr, static_cast<uint32_t>(cpu.gpr(instruction.gpr2)));
+    } else {
+        cpu.set_gpr(Gpr::RAX, destination);
+    }
+    cpu.set_rflags((cpu.rflags() & ~kArithmetic) | flags);
     retire(cpu, instruction.length);
     return CpuResult::ok();
 }

@@ -7,8 +7,10 @@ set(VTLESS_SIM_CPU_SOURCES
   cpu/far_transfer.cc
   cpu/fast_calls.cc
   cpu/flags.cc
+  cpu/horizontal_add.cc
   cpu/io_permission.cc
   cpu/iret.cc
+  cpu/modify_memory.cc
   cpu/operand.cc
   cpu/operation.cc
   cpu/software_interrupt.cc

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Instructions that the engine carries out itself, because Unicorn would give a wrong result or crash: text
 // comparisons with lengths of more than 31 bits or "equal ordered", a division that overflows, CMPXCHG8B and
-// CMPXCHG16B, which take flags for known that are not evaluated yet, and undefined ones that it must not even
-// translate.
+// CMPXCHG16B, which take flags for known that are not evaluated yet, forms of CMPXCHG, NEG, SHLD, SHRD and
+// PHADD that tests/differential has found, and undefined ones that it must not even translate.
 #include <capstone/capstone.h>
 
 #include <algorithm>
@@ -11,6 +11,8 @@
 #include "isa/x86/exception.h"
 #include "isa/x86/rflags.h"
 #include "sim/cpu/compare_exchange.h"
+#include "sim/cpu/horizontal_add.h"
+#include "sim/cpu/modify_memory.h"
 #include "sim/cpu/operand.h"
 #include "sim/cpu/text_comparison.h"
 #include "sim/engine/engine.h"
@@ -68,8 +70,18 @@ unsigned capstone_id(Instruction id) {
             return X86_INS_PCMPISTRI;
         case Instruction::PCMPISTRM:
             return X86_INS_PCMPISTRM;
+        case Instruction::PHADD_OF_ITSELF:
+            return X86_INS_PHADDW;
         case Instruction::CMPXCHG8B:
             return X86_INS_CMPXCHG8B;
+        case Instruction::CMPXCHG32:
+            return X86_INS_CMPXCHG;
+        case Instruction::LOCK_NEG:
+            return X86_INS_NEG;
+        case Instruction::SHLD:
+            return X86_INS_SHLD;
+        case Instruction::SHRD:
+            return X86_INS_SHRD;
         default:
             return X86_INS_IDIV;
     }
@@ -111,6 +123,14 @@ CpuResult compare(CpuState& cpu, Mmu& mmu, Unicorn& unicorn, const StoppedInstru
         unicorn.write_xmm(0, match_mask(compared.matches, control));
     }
     cpu.set_rflags((cpu.rflags() & ~x86::rflags::kArithmetic) | compared.flags);
+    retire(cpu, instruction.length);
+    return CpuResult::ok();
+}
+
+CpuResult add_horizontally(CpuState& cpu, Unicorn& unicorn, const StoppedInstruction& instruction) {
+    if (CpuResult allowed = check_sse(cpu); !allowed.done()) return allowed;
+    const auto index = static_cast<unsigned>(instruction.gpr);
+    unicorn.write_xmm(index, horizontal_add(unicorn.read_xmm(index), instruction.number));
     retire(cpu, instruction.length);
     return CpuResult::ok();
 }
@@ -175,9 +195,23 @@ bool Engine::settle_refused_instruction() {
 }
 
 CpuResult Engine::carry_out(const StoppedInstruction& instruction, CpuState& cpu) {
-    if (instruction.id == Instruction::IDIV32) return divide(cpu, *mmu_, instruction);
-    if (instruction.id == Instruction::CMPXCHG8B) return compare_exchange(cpu, *mmu_, instruction);
-    return compare(cpu, *mmu_, *unicorn_, instruction);
+    switch (instruction.id) {
+        case Instruction::IDIV32:
+            return divide(cpu, *mmu_, instruction);
+        case Instruction::CMPXCHG8B:
+            return compare_exchange(cpu, *mmu_, instruction);
+        case Instruction::CMPXCHG32:
+            return compare_exchange_registers(cpu, instruction);
+        case Instruction::LOCK_NEG:
+            return negate_memory(cpu, *mmu_, instruction);
+        case Instruction::SHLD:
+        case Instruction::SHRD:
+            return shift_memory_double(cpu, *mmu_, instruction);
+        case Instruction::PHADD_OF_ITSELF:
+            return add_horizontally(cpu, *unicorn_, instruction);
+        default:
+            return compare(cpu, *mmu_, *unicorn_, instruction);
+    }
 }
 
 // True when stop_ is to be returned.

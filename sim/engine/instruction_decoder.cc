@@ -263,6 +263,9 @@ class Decoder {
                 return vex(opcode == 0xc5);
             case 0xd9:
                 return x87();
+            case 0xf6:
+                out_.operand_size = 1;
+                return group3();
             case 0xf7:
                 return group3();
             case 0xff:
@@ -278,6 +281,10 @@ class Decoder {
     }
     void group3() {
         const ModRm m = modrm();
+        if (m.reg == 3 && m.memory() && lock_) {
+            set(Instruction::LOCK_NEG);
+            return operand(m);
+        }
         if (m.reg != 7 || out_.operand_size != 4) return set(Instruction::UNDEFINED);
         set(Instruction::IDIV32);
         operand(m);
@@ -347,8 +354,14 @@ class Decoder {
                                                                 : Instruction::VMWRITE);
             case 0xa2:
                 return set(Instruction::CPUID);
+            case 0xa4:
+                return double_shift(Instruction::SHLD);
             case 0xaa:
                 return set(Instruction::RSM);
+            case 0xac:
+                return double_shift(Instruction::SHRD);
+            case 0xb1:
+                return exchange_registers();
             case 0xa3:
             case 0xab:
             case 0xb3:
@@ -453,6 +466,31 @@ class Decoder {
         }
         operand(m);
     }
+    void double_shift(Instruction id) {
+        const ModRm m = modrm();
+        const bool relative = size_ == CodeSize::Bits64 && m.mod == 0 && m.rm == 5;
+        if (!relative || lock_) return set(Instruction::UNDEFINED);
+        set(id);
+        operand(m);
+        out_.gpr2 = gpr(m.reg, 4);
+        out_.number = static_cast<uint8_t>(next());
+    }
+    void exchange_registers() {
+        const ModRm m = modrm();
+        const bool mistaken = size_ == CodeSize::Bits64 && out_.operand_size == 4 && !m.memory() && !lock_;
+        if (!mistaken) return set(Instruction::UNDEFINED);
+        set(Instruction::CMPXCHG32);
+        operand(m);
+        out_.gpr2 = gpr(m.reg, 4);
+    }
+    void horizontal(unsigned opcode) {
+        const ModRm m = modrm();
+        if (m.memory() || gpr(m.rm, 1) != gpr(m.reg, 4)) return set(Instruction::UNDEFINED);
+        set(Instruction::PHADD_OF_ITSELF);
+        operand(m);
+        out_.number = static_cast<uint8_t>(opcode);
+        out_.undefined = lock_ || repeat_ != 0;
+    }
     // By REX.W of two halves of 8 bytes, whatever the operand size is otherwise.
     void exchange() {
         set(Instruction::CMPXCHG8B);
@@ -460,6 +498,7 @@ class Decoder {
     }
     void three_byte_38() {
         const unsigned opcode = next();
+        if (operand_prefix_ && opcode >= 1 && opcode <= 7 && opcode != 4) return horizontal(opcode);
         if (!operand_prefix_ || opcode < 0x80 || opcode > 0x82) return set(Instruction::UNDEFINED);
         with_operands(opcode == 0x80   ? Instruction::INVEPT
                       : opcode == 0x81 ? Instruction::INVVPID
@@ -571,7 +610,12 @@ bool needs_hook(const StoppedInstruction& instruction) {
         case Instruction::FAR_CALL_SYSTEM:
         case Instruction::PCMPESTRI:
         case Instruction::PCMPESTRM:
+        case Instruction::PHADD_OF_ITSELF:
         case Instruction::CMPXCHG8B:
+        case Instruction::CMPXCHG32:
+        case Instruction::LOCK_NEG:
+        case Instruction::SHLD:
+        case Instruction::SHRD:
         case Instruction::IDIV32:
             return true;
         case Instruction::PCMPISTRI:

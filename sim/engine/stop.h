@@ -76,7 +76,12 @@ enum class Instruction : uint8_t {
     PCMPESTRM,
     PCMPISTRI,
     PCMPISTRM,
-    CMPXCHG8B,       // and CMPXCHG16B
+    PHADD_OF_ITSELF,  // and PHSUB, of one XMM register: `number` is the opcode
+    CMPXCHG8B,        // and CMPXCHG16B
+    CMPXCHG32,        // of 32-bit registers, in 64-bit mode
+    LOCK_NEG,
+    SHLD,  // and SHRD, by an immediate, of a RIP-relative operand
+    SHRD,
     IDIV32,          // of a 32-bit operand
     UNTRANSLATABLE,  // undefined, but not for Unicorn: LOCK BTx, XCHG, XADD of a register, VEX before what
                      // has no such form

@@ -366,5 +366,183 @@ TEST(CarriedOut, DivisionsIn16BitCode) {
     EXPECT_TRUE(m.stopped_at_exception(x86::Vector::DE));
 }
 
+// Forms that tests/differential found mistaken by Unicorn; expected values are the host processor's.
+#if defined(__x86_64__)
+
+constexpr uint64_t kAllFlags = x86::rflags::kArithmetic;
+constexpr uint64_t kValues[] = {0, 1, 0x10, 0x80, 0x8000, 0x80000000, 0x8000000000000000, 0x123456789abcdef5};
+
+struct Answer {
+    uint64_t value = 0;
+    uint64_t flags = 0;
+};
+
+template <class T>
+Answer host_negated(uint64_t value) {
+    auto operand = static_cast<T>(value);
+    Answer answer;
+    asm("neg %1; pushfq; popq %0" : "=r"(answer.flags), "+r"(operand) : : "cc");
+    answer.value = operand;
+    answer.flags &= kAllFlags;
+    return answer;
+}
+
+template <class T>
+void check_negation(const Code& code) {
+    for (const uint64_t value : kValues) {
+        GuestMachine m;
+        m.long_mode();
+        put_code(m, code);
+        m.put<T>(kData, static_cast<T>(value));
+        m.engine().set_gpr(Gpr::RSI, kData);
+        m.run();
+        ASSERT_TRUE(m.stopped_before(Instruction::HLT));
+        const Answer expected = host_negated<T>(value);
+        EXPECT_EQ(m.get<T>(kData), expected.value) << value;
+        EXPECT_EQ(m.engine().rflags() & kAllFlags, expected.flags) << value;
+        EXPECT_EQ(m.engine().instructions(), 2u);
+    }
+}
+
+TEST(CarriedOut, LockedNegationsOfEachWidth) {
+    check_negation<uint8_t>({0xf0, 0xf6, 0x1e, 0xf4});
+    check_negation<uint16_t>({0xf0, 0x66, 0xf7, 0x1e, 0xf4});
+    check_negation<uint32_t>({0xf0, 0xf7, 0x1e, 0xf4});
+    check_negation<uint64_t>({0xf0, 0x48, 0xf7, 0x1e, 0xf4});
+}
+
+TEST(CarriedOut, ALockedNegationThatFaultsIsAWrite) {
+    GuestMachine m;
+    m.long_mode();
+    m.put<uint64_t>(0x12000 + 8 * 3, 0);
+    put_code(m, {0xf0, 0xf7, 0x1e, 0xf4});
+    m.engine().set_gpr(Gpr::RSI, kMissing);
+    m.run();
+    ASSERT_EQ(m.engine().stop().kind, Stop::Kind::PageFault);
+    EXPECT_EQ(m.engine().stop().access, AccessType::Write);
+    EXPECT_EQ(m.engine().rip(), kCode);
+}
+
+Answer host_shifted(uint64_t value, uint64_t more, bool left, unsigned count) {
+    Answer answer{value, 0};
+    if (left) {
+        asm("shldq %%cl, %2, %1; pushfq; popq %0"
+            : "=r"(answer.flags), "+r"(answer.value)
+            : "r"(more), "c"(count)
+            : "cc");
+    } else {
+        asm("shrdq %%cl, %2, %1; pushfq; popq %0"
+            : "=r"(answer.flags), "+r"(answer.value)
+            : "r"(more), "c"(count)
+            : "cc");
+    }
+    return answer;
+}
+
+// rex.w shld or shrd [rip + d], rbx, count
+TEST(CarriedOut, DoubleShiftsOfRipRelativeOperands) {
+    using namespace x86::rflags;
+    constexpr uint64_t kDefined = CF | ZF | SF | PF;  // OF for a count of 1, AF never
+    for (const uint8_t opcode : Code{0xa4, 0xac}) {
+        for (const uint8_t count : Code{1, 3, 32, 63, 64 + 5}) {
+            for (const uint64_t value : kValues) {
+                GuestMachine m;
+                m.long_mode();
+                const auto displacement = static_cast<uint32_t>(kData - (kCode + 9));
+                Code code{0x48, 0x0f, opcode, 0x1d};
+                for (unsigned i = 0; i < 4; ++i) code.push_back(static_cast<uint8_t>(displacement >> 8 * i));
+                code.insert(code.end(), {count, 0xf4});
+                put_code(m, code);
+                m.put<uint64_t>(kData, value);
+                m.engine().set_gpr(Gpr::RBX, 0xfedcba9876543210);
+                m.run();
+                ASSERT_TRUE(m.stopped_before(Instruction::HLT));
+                const Answer expected = host_shifted(value, 0xfedcba9876543210, opcode == 0xa4, count);
+                EXPECT_EQ(m.get<uint64_t>(kData), expected.value) << value << ' ' << unsigned{count};
+                const uint64_t defined = kDefined | (count == 1 ? OF : 0);
+                EXPECT_EQ(m.engine().rflags() & defined, expected.flags & defined) << value;
+            }
+        }
+    }
+}
+
+// cmpxchg ebx, ecx: what does not match stays whole. SDM Vol. 2A "CMPXCHG".
+TEST(CarriedOut, ExchangesOf32BitRegisters) {
+    for (const uint64_t accumulator : kValues) {
+        for (const uint64_t value : kValues) {
+            GuestMachine m;
+            m.long_mode();
+            put_code(m, {0x0f, 0xb1, 0xcb, 0xf4});
+            const uint64_t destination = value | 0xaaaa000000000000;
+            m.engine().set_gpr(Gpr::RAX, accumulator);
+            m.engine().set_gpr(Gpr::RBX, destination);
+            m.engine().set_gpr(Gpr::RCX, 0x7777777700000005);
+            m.run();
+            ASSERT_TRUE(m.stopped_before(Instruction::HLT));
+            uint64_t flags = 0;
+            asm("cmpl %2, %1; pushfq; popq %0"
+                : "=r"(flags)
+                : "r"(static_cast<uint32_t>(accumulator)), "r"(static_cast<uint32_t>(destination))
+                : "cc");
+            const bool equal = (flags & x86::rflags::ZF) != 0;
+            EXPECT_EQ(m.engine().rflags() & kAllFlags, flags & kAllFlags);
+            EXPECT_EQ(m.engine().gpr(Gpr::RBX), equal ? 5u : destination);
+            EXPECT_EQ(m.engine().gpr(Gpr::RAX), equal ? accumulator : destination & 0xffffffff);
+        }
+    }
+}
+
+#define VTLESS_OF_ITSELF(name) \
+    asm("movdqu %1, %%xmm1; " name " %%xmm1, %%xmm1; movdqu %%xmm1, %0" : "=m"(result) : "m"(bits) : "xmm1")
+
+TextBits host_sums(const TextBits& bits, uint8_t opcode) {
+    TextBits result{};
+    switch (opcode) {
+        case 0x01:
+            VTLESS_OF_ITSELF("phaddw");
+            break;
+        case 0x02:
+            VTLESS_OF_ITSELF("phaddd");
+            break;
+        case 0x03:
+            VTLESS_OF_ITSELF("phaddsw");
+            break;
+        case 0x05:
+            VTLESS_OF_ITSELF("phsubw");
+            break;
+        case 0x06:
+            VTLESS_OF_ITSELF("phsubd");
+            break;
+        case 0x07:
+            VTLESS_OF_ITSELF("phsubsw");
+            break;
+    }
+    return result;
+}
+#undef VTLESS_OF_ITSELF
+
+// phaddX xmm1, xmm1 between mov xmm1, [rsi] and mov [r8], xmm1
+TEST(CarriedOut, HorizontalSumsOfARegisterWithItself) {
+    if (!__builtin_cpu_supports("ssse3")) GTEST_SKIP() << "SKIP: this processor has no SSSE3 to compare with";
+    const TextBits values[] = {{0x7fff000200010004, 0x8000ffff00050006},
+                               {0x7fff7fff80008000, 0x123456789abcdef0}};
+    for (const TextBits& bits : values) {
+        for (const uint8_t opcode : Code{1, 2, 3, 5, 6, 7}) {
+            GuestMachine m;
+            m.long_mode();
+            put_code(m, {0xf3, 0x0f, 0x6f, 0x0e, 0x66, 0x0f, 0x38, opcode, 0xc9, 0xf3, 0x41, 0x0f, 0x7f, 0x08,
+                         0xf4});
+            m.put(kData, bits);
+            m.engine().set_gpr(Gpr::RSI, kData);
+            m.engine().set_gpr(Gpr::R8, kData + 32);
+            m.run();
+            ASSERT_TRUE(m.stopped_before(Instruction::HLT));
+            EXPECT_EQ(m.get<TextBits>(kData + 32), host_sums(bits, opcode)) << unsigned{opcode};
+        }
+    }
+}
+
+#endif
+
 }  // namespace
 }  // namespace vtless::sim
