@@ -400,7 +400,7 @@ void check_negation(const Code& code) {
         const Answer expected = host_negated<T>(value);
         EXPECT_EQ(m.get<T>(kData), expected.value) << value;
         EXPECT_EQ(m.engine().rflags() & kAllFlags, expected.flags) << value;
-        EXPECT_EQ(m.engine().instructions(), 2u);
+        EXPECT_EQ(m.engine().instructions(), 1u);
     }
 }
 
@@ -419,7 +419,7 @@ TEST(CarriedOut, ALockedNegationThatFaultsIsAWrite) {
     m.engine().set_gpr(Gpr::RSI, kMissing);
     m.run();
     ASSERT_EQ(m.engine().stop().kind, Stop::Kind::PageFault);
-    EXPECT_EQ(m.engine().stop().access, AccessType::Write);
+    EXPECT_NE(m.engine().stop().fault.error_code & 2, 0u);
     EXPECT_EQ(m.engine().rip(), kCode);
 }
 
