@@ -108,7 +108,7 @@ TEST(CarriedOut, ComparisonsOfAllLengths) {
     const auto texts = test::some_texts(8);
     unsigned n = 0;
     for (const Form form : {EstrM, EstrI})
-        for (const unsigned control : {0x00, 0x09, 0x0c, 0x0d, 0x15, 0x3a, 0x46, 0x4d, 0x71, 0x7f})
+        for (const unsigned control : {0x00u, 0x09u, 0x0cu, 0x0du, 0x15u, 0x3au, 0x46u, 0x4du, 0x71u, 0x7fu})
             for (const bool wide : {false, true}) {
                 put_code(m, code_of({form, static_cast<uint8_t>(control), wide, (++n & 1) != 0}));
                 for (const uint64_t rax : kLengths)
@@ -149,7 +149,7 @@ TEST(CarriedOut, ComparisonsOfAllKinds) {
 TEST(CarriedOut, ComparisonsBetweenDeadlinesAndSteps) {
     const auto texts = test::some_texts(2);
     for (const uint64_t rax : {uint64_t{3}, uint64_t{0x80000000}}) {
-        for (const uint64_t quantum : {0, 1, 2, 3}) {
+        for (const unsigned quantum : {0u, 1u, 2u, 3u}) {
             GuestMachine m;
             const Comparison c{EstrM, 0x44, false, true, rax, 0x80000000, texts[0], texts[1]};
             put_code(m, code_of(c));
@@ -288,7 +288,7 @@ TEST(CarriedOut, DivisionsOfTheSmallestDividend) {
     for (const bool memory : {false, true}) {
         for (const uint64_t divisor :
              {uint64_t{0xffffffff}, uint64_t{1}, uint64_t{0}, uint64_t{0x80000000}}) {
-            for (const uint64_t quantum : {0, 1}) {
+            for (const unsigned quantum : {0u, 1u}) {
                 GuestMachine m;
                 m.long_mode();
                 m.put(kData, divisor);
