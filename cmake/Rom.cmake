@@ -20,7 +20,7 @@ function(vtless_rom name)
     COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -Os -ffreestanding -fno-exceptions -fno-rtti -fno-pic -mno-red-zone
       -mno-mmx -mno-sse -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
       -fno-threadsafe-statics -I${PROJECT_SOURCE_DIR}
-      -Wall -Wextra -Wconversion -Wshadow -Wold-style-cast -nostdlib -static -no-pie -Wl,-T,${script}
+      -Wall -Wextra -Wconversion -Wshadow -Wold-style-cast -nostdlib -static -Wl,-T,${script}
       -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -o ${elf} ${sources}
     COMMAND ${CMAKE_OBJCOPY} -O binary -j .text -j .start -j .reset ${elf} ${rom}
     DEPENDS ${sources} ${headers} ${script}
