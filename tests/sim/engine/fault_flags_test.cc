@@ -42,7 +42,7 @@ const Code kBefore[] = {
 // Each with [r15].
 std::vector<Code> accesses() {
     std::vector<Code> all;
-    for (const unsigned reg : {2, 3}) {  // RCL, RCR
+    for (const unsigned reg : {2u, 3u}) {  // RCL, RCR
         const auto modrm = static_cast<uint8_t>(0x07 | reg << 3);
         all.insert(all.end(), {{0x41, 0xd0, modrm},
                                {0x41, 0xd1, modrm},
@@ -157,7 +157,7 @@ TEST(ComparisonFlags, OfCmpxchg8bAnd16bAreAllButZeroThoseBefore) {
 TEST(FaultFlags, AnInstructionThatStartsAgainFindsItsFlags) {
     for (const Code& access :
          {Code{0xc0, 0x15, 0x01, 0, 0, 0, 0x03}, Code{0x0f, 0x92, 0x05, 0x01, 0, 0, 0}}) {
-        for (const uint64_t quantum : {0, 1}) {
+        for (const unsigned quantum : {0u, 1u}) {
             GuestMachine m;
             m.long_mode();
             // add eax, ebx (carries); access; hlt; a byte
@@ -178,7 +178,7 @@ TEST(FaultFlags, AnInstructionThatStartsAgainFindsItsFlags) {
 
 // The guest single-steps itself over POPF while the engine steps too.
 TEST(FaultFlags, PopfUnderTheGuestsTfTraps) {
-    for (const uint64_t quantum : {0, 1, 2}) {
+    for (const unsigned quantum : {0u, 1u, 2u}) {
         GuestMachine m;
         m.long_mode(kCode, 0, 0x102);
         m.code(kCode, {0x9d, 0x90, 0xf4});  // popf; nop; hlt

@@ -70,7 +70,7 @@ TEST(RefusedInstructions, InsideAnInstructionOfTheBlockBefore) {
     GuestMachine m;
     m.long_mode();
     put_code(m, kCode, {0xb8, 0xf0, 0x0f, 0xab, 0xc1, 0xeb, 0xfa});  // mov eax, imm; jmp to its immediate
-    for (const uint64_t count : {2, 4, 6}) {
+    for (const unsigned count : {2u, 4u, 6u}) {
         m.engine().set_rip(kCode);
         expect_undefined(m, kCode + 1, count);
     }
@@ -119,7 +119,7 @@ TEST(RefusedInstructions, AcrossPages) {
 
 // Whoever writes it: what is there when it runs counts.
 TEST(RefusedInstructions, WrittenByTheGuestAndByTheHost) {
-    for (const uint64_t quantum : {0, 1}) {
+    for (const unsigned quantum : {0u, 1u}) {
         GuestMachine m;
         m.long_mode();
         // mov byte [rip + 3], 0xab (of the locked xadd behind it, which becomes BTS); jmp +0; lock xadd ecx,
