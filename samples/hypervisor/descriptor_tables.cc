@@ -38,7 +38,7 @@ void fill_gdt() {
 
 void fill_idt() {
     for (unsigned vector = 0; vector < 32; ++vector) {
-        const uint64_t to = address(exceptions) + 16 * vector;
+        const uint64_t to = address(exceptions) + uint64_t{16} * vector;
         idt[vector].low = (to & 0xffff) | kCode << 16 | uint64_t{0x8e00} << 32 | (to >> 16 & 0xffff) << 48;
         idt[vector].high = to >> 32;
     }
