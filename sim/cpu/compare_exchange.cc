@@ -2,11 +2,10 @@
 #include "sim/cpu/compare_exchange.h"
 
 #include <array>
-#include <bit>
 #include <cstring>
 
+#include "isa/x86/arithmetic_flags.h"
 #include "isa/x86/exception.h"
-#include "isa/x86/rflags.h"
 #include "sim/cpu/operand.h"
 
 namespace vtless::sim {
@@ -69,21 +68,16 @@ CpuResult compare_exchange(CpuState& cpu, Mmu& mmu, const StoppedInstruction& in
 }
 
 CpuResult compare_exchange_registers(CpuState& cpu, const StoppedInstruction& instruction) {
-    using namespace x86::rflags;
     const auto accumulator = static_cast<uint32_t>(cpu.gpr(Gpr::RAX));
     const auto destination = static_cast<uint32_t>(cpu.gpr(instruction.gpr));
     const uint32_t left = accumulator - destination;
-    const bool overflows = (((accumulator ^ destination) & (accumulator ^ left)) >> 31) != 0;
-    const uint64_t flags = (left == 0 ? ZF : 0) | ((left >> 31) != 0 ? SF : 0) |
-                           (std::popcount(left & 0xff) % 2 == 0 ? PF : 0) |
-                           (accumulator < destination ? CF : 0) | (overflows ? OF : 0) |
-                           (((accumulator ^ destination ^ left) & 0x10) != 0 ? AF : 0);
+    const uint64_t flags = x86::subtract_flags({accumulator, destination, 0, left, 32});
     if (left == 0) {
         cpu.set_gpr(instruction.gpr, static_cast<uint32_t>(cpu.gpr(instruction.gpr2)));
     } else {
         cpu.set_gpr(Gpr::RAX, destination);
     }
-    cpu.set_rflags((cpu.rflags() & ~kArithmetic) | flags);
+    cpu.set_rflags((cpu.rflags() & ~x86::rflags::kArithmetic) | flags);
     retire(cpu, instruction.length);
     return CpuResult::ok();
 }

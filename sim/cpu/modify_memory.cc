@@ -2,10 +2,9 @@
 #include "sim/cpu/modify_memory.h"
 
 #include <array>
-#include <bit>
 #include <cstring>
 
-#include "isa/x86/rflags.h"
+#include "isa/x86/arithmetic_flags.h"
 #include "sim/cpu/operand.h"
 
 namespace vtless::sim {
@@ -21,16 +20,9 @@ struct Result {
 
 uint64_t mask_of(unsigned bits) { return ~uint64_t{0} >> (64 - bits); }
 
-uint64_t flags_of(uint64_t value, unsigned bits) {
-    const bool even = std::popcount(value & 0xff) % 2 == 0;
-    return (value == 0 ? ZF : 0) | ((value >> (bits - 1) & 1) != 0 ? SF : 0) | (even ? PF : 0);
-}
-
 Result negated(uint64_t value, unsigned bits) {
     const uint64_t result = (0 - value) & mask_of(bits);
-    const bool overflows = value == uint64_t{1} << (bits - 1);
-    return {result, flags_of(result, bits) | (value != 0 ? CF : 0) | (overflows ? OF : 0) |
-                        ((value & 0xf) != 0 ? AF : 0)};
+    return {result, x86::subtract_flags({0, value, 0, result, bits})};
 }
 
 // count: 1 to bits - 1. OF is defined for a count of 1: the sign has changed.
@@ -40,7 +32,7 @@ Result shifted(uint64_t value, uint64_t more, unsigned bits, unsigned count, boo
         mask_of(bits);
     const uint64_t carry = value >> (left ? bits - count : count - 1) & 1;
     const bool sign = ((result ^ value) >> (bits - 1) & 1) != 0;
-    return {result, flags_of(result, bits) | (carry != 0 ? CF : 0) | (sign ? OF : 0)};
+    return {result, x86::result_flags(result, bits) | (carry != 0 ? CF : 0) | (sign ? OF : 0)};
 }
 
 // A fault is that of a write.

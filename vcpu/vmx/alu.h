@@ -3,10 +3,10 @@
 // SDM Vol. 1 "Status Flags" (3.4.3.1), Vol. 2A and 2B for each instruction.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 
 #include "isa/bits.h"
+#include "isa/x86/arithmetic_flags.h"
 #include "isa/x86/decode.h"
 #include "isa/x86/rflags.h"
 
@@ -19,45 +19,19 @@ struct AluResult {
 
 namespace alu_detail {
 
-struct Operands {
-    uint64_t destination, source, carry, result;
-    unsigned bits;
-    bool top(uint64_t value) const { return ((value >> (bits - 1)) & 1) != 0; }
-};
-
-inline uint64_t result_flags(uint64_t result, unsigned bits) {
-    using namespace x86::rflags;
-    const bool even = (std::popcount(result & 0xff) & 1) == 0;
-    return (even ? PF : 0) | (result == 0 ? ZF : 0) | (((result >> (bits - 1)) & 1) != 0 ? SF : 0);
-}
-
-inline uint64_t add_flags(const Operands& o) {
-    using namespace x86::rflags;
-    const uint64_t carries = (o.destination & o.source) | ((o.destination | o.source) & ~o.result);
-    const uint64_t overflow = (o.destination ^ o.result) & (o.source ^ o.result);
-    return (o.top(carries) ? CF : 0) | ((carries & 8) != 0 ? AF : 0) | (o.top(overflow) ? OF : 0) |
-           result_flags(o.result, o.bits);
-}
-
-inline uint64_t subtract_flags(const Operands& o) {
-    using namespace x86::rflags;
-    const uint64_t borrows = (~o.destination & o.source) | ((~o.destination | o.source) & o.result);
-    const uint64_t overflow = (o.destination ^ o.source) & (o.destination ^ o.result);
-    return (o.top(borrows) ? CF : 0) | ((borrows & 8) != 0 ? AF : 0) | (o.top(overflow) ? OF : 0) |
-           result_flags(o.result, o.bits);
-}
+using Operands = x86::ArithmeticOperands;
 
 inline AluResult add(Operands o, uint64_t flags, uint64_t changed = x86::rflags::kArithmetic) {
     o.result = (o.destination + o.source + o.carry) & bit_range(o.bits - 1, 0);
-    return {o.result, (flags & ~changed) | (add_flags(o) & changed)};
+    return {o.result, (flags & ~changed) | (x86::add_flags(o) & changed)};
 }
 inline AluResult subtract(Operands o, uint64_t flags, uint64_t changed = x86::rflags::kArithmetic) {
     o.result = (o.destination - o.source - o.carry) & bit_range(o.bits - 1, 0);
-    return {o.result, (flags & ~changed) | (subtract_flags(o) & changed)};
+    return {o.result, (flags & ~changed) | (x86::subtract_flags(o) & changed)};
 }
 // AF is undefined after AND, OR, XOR and TEST: clear here.
 inline AluResult logic(uint64_t result, unsigned bits, uint64_t flags) {
-    return {result, (flags & ~x86::rflags::kArithmetic) | result_flags(result, bits)};
+    return {result, (flags & ~x86::rflags::kArithmetic) | x86::result_flags(result, bits)};
 }
 // Only CF is defined.
 inline AluResult bit_test(const Operands& o, uint64_t changed, uint64_t flags) {
