@@ -193,7 +193,7 @@ class Engine {
     void refund(const CodeBlock::StopPoint& stop);
     void ran_to_the_end_of(const CodeBlock* block);
     bool at_hook(uint64_t linear) const { return linear == hooked_pc_ && instructions_ == hooked_in_; }
-    void take_flags_of_hook();
+    [[gnu::cold, gnu::noinline]] void take_flags_of_hook();
     uint64_t linear_rip() const {
         const bool flat = !image_loaded_ && last_block_ != nullptr && last_block_->mode == CodeSize::Bits64;
         return flat ? rip_ : state().linear_rip();
@@ -216,11 +216,11 @@ class Engine {
     bool divides_in_last_block(uint64_t linear) const;
     bool quotient_overflows() const;
     bool runs_natively(const StoppedInstruction& instruction) const;
-    bool carry_out();
+    [[gnu::cold, gnu::noinline]] bool carry_out();
     CpuResult carry_out(const StoppedInstruction& instruction, CpuState& cpu);
     bool on_translate(uint64_t linear);
     bool crashes_translator(uint64_t linear);
-    bool settle_refused_instruction();
+    [[gnu::cold, gnu::noinline]] bool settle_refused_instruction();
     bool conclude(const CpuResult& result, const StoppedInstruction& instruction, uint64_t cost, bool traps);
 
     // hooks.cc

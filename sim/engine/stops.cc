@@ -76,16 +76,18 @@ bool Engine::stop_with_exception(uint8_t vector, bool has_error_code, uint32_t e
 // What faults leaves the flags as they were. Unicorn unwinds how they were to be evaluated, but not the
 // operands of that, where the instruction has evaluated them before it faulted, or a hook has.
 void Engine::take_flags_of_hook() {
-    if (hooked_pc_ == kNever || !at_hook(linear_rip())) return;
+    if (!at_hook(linear_rip())) return;
     constexpr uint64_t kArithmetic = x86::rflags::kArithmetic;
     CpuState& cpu = edit_state();
     cpu.set_rflags((cpu.rflags() & ~kArithmetic) | (hooked_flags_ & kArithmetic));
 }
 
 bool Engine::settle(bool refused) {
-    const bool trap = intercept_ == kSvmExit + kSvmException + static_cast<unsigned>(Vector::DB);
-    if (refused ? stop_.access != AccessType::Fetch : event_ == Event::Intercept && !trap) {
-        take_flags_of_hook();
+    if (hooked_pc_ != kNever) {
+        const bool trap = intercept_ == kSvmExit + kSvmException + static_cast<unsigned>(Vector::DB);
+        if (refused ? stop_.access != AccessType::Fetch : event_ == Event::Intercept && !trap) {
+            take_flags_of_hook();
+        }
     }
     if (refused) {
         if (stop_.access != AccessType::Fetch || refused_store_ != RefusedStore::None) refund_unexecuted();
