@@ -2,7 +2,9 @@
 # What every target of ours shares: language level, warnings, include root.
 add_library(vtless_options INTERFACE)
 target_compile_features(vtless_options INTERFACE cxx_std_20)
-target_compile_options(vtless_options INTERFACE
+# No vectors of neighbouring fields: an exit writes fields one by one and reads them soon after, and a load that spans
+# two stores waits until both have left the store buffer.
+target_compile_options(vtless_options INTERFACE -fno-tree-slp-vectorize
   -Wall -Wextra -Wconversion -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast>
   $<$<BOOL:${VTLESS_WERROR}>:-Werror>)
 

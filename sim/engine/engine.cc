@@ -145,28 +145,31 @@ const StoppedInstruction& Engine::instruction() {
 
 const Stop& Engine::run(Extent extent) {
     stop_after_step_ = extent == Extent::OneInstruction;
-    if (stop_after_step_) {
+    if (stop_after_step_) [[unlikely]] {
         watch_.clear_hits();
         instruction_known_ = false;  // RIP may have been edited in the image
         enter_stepping();
-    } else if (exit_requested_.load(std::memory_order_relaxed) && exit_requested_.exchange(false)) {
+    } else if (exit_requested_.load(std::memory_order_relaxed) && exit_requested_.exchange(false)) [[unlikely]] {
         stop_.kind = Stop::Kind::Requested;
         return stop_;
-    } else if (cycles_ >= deadline_) {
+    } else if (cycles_ >= deadline_) [[unlikely]] {
         stop_.kind = Stop::Kind::Deadline;
         return stop_;
     }
     for (;;) {
-        if (stepping_ && emulate_flag_instruction()) break;
+        if (stepping_ && emulate_flag_instruction()) [[unlikely]]
+            break;
         prepare_run();
         running_ = true;
         const uc_err error = unicorn_->start(rip_);
         running_ = false;
         rip_ = state_.rip();
         VTLESS_CHECK(error == UC_ERR_OK || error == UC_ERR_EXCEPTION);
-        if (settle(error == UC_ERR_EXCEPTION)) break;
+        if (settle(error == UC_ERR_EXCEPTION)) [[likely]]
+            break;
     }
-    if (stepping_) leave_stepping();
+    if (stepping_) [[unlikely]]
+        leave_stepping();
     return stop_;
 }
 
@@ -181,13 +184,14 @@ const Stop& Engine::run_with_page(Gva linear_page, Hpa page) {
 void Engine::prepare_run() {
     drop_pending_code();
     sync_translation();
-    if (shuffle_ != 0) shuffle_tlb();
-    if (image_edited_) {
+    if (shuffle_ != 0) [[unlikely]]
+        shuffle_tlb();
+    if (image_edited_) [[unlikely]] {
         rip_ = state_.rip();
         tsc_aux_ = state_.tsc_aux();
         state_.sync_mode();
         image_edited_ = false;
-    } else if (image_loaded_) {
+    } else if (image_loaded_) [[unlikely]] {
         rip_ = state_.rip();
     }
     image_loaded_ = false;
@@ -207,8 +211,10 @@ void Engine::update_limit() {
     const uint64_t limit = look_closer ? 0 : deadline_;
     // Ordered stores are dear. Whoever requests an exit after the load below sets the limit to 0 after it
     // too.
-    if (limit_.load(std::memory_order_relaxed) != limit) limit_.store(limit);
-    if (exit_requested_.load()) limit_.store(0);
+    if (limit_.load(std::memory_order_relaxed) != limit) [[unlikely]]
+        limit_.store(limit);
+    if (exit_requested_.load()) [[unlikely]]
+        limit_.store(0);
 }
 
 void Engine::request_exit() {
@@ -228,7 +234,8 @@ void Engine::set_optional_stops(const OptionalStops& stops) {
 // Unicorn's TLB holds effective permissions, so it goes whenever the rules change, even where the
 // architecture flushes nothing.
 void Engine::sync_translation() {
-    if (mmu_->generation() == mmu_generation_) return;
+    if (mmu_->generation() == mmu_generation_) [[likely]]
+        return;
     mmu_generation_ = mmu_->generation();
     flush_tlb();
 }
@@ -279,7 +286,7 @@ void Engine::on_host_write(void* self, Hpa first, uint64_t bytes) {
 }
 
 void Engine::drop_pending_code() {
-    if (!pending_drops_.empty()) {
+    if (!pending_drops_.empty()) [[unlikely]] {
         for (const uint64_t page : pending_drops_) drop_code(Hpa(page));
         pending_drops_.clear();
     }

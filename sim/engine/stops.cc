@@ -83,7 +83,7 @@ void Engine::take_flags_of_hook() {
 }
 
 bool Engine::settle(bool refused) {
-    if (hooked_pc_ != kNever) {
+    if (hooked_pc_ != kNever) [[unlikely]] {
         const bool trap = intercept_ == kSvmExit + kSvmException + static_cast<unsigned>(Vector::DB);
         if (refused ? stop_.access != AccessType::Fetch : event_ == Event::Intercept && !trap) {
             take_flags_of_hook();
@@ -132,10 +132,10 @@ bool Engine::settle_block_limit() {
 
 bool Engine::settle_intercept() {
     const uint32_t code = intercept_ - kSvmExit;
-    if (code >= kSvmException && code < kSvmException + 32) {
+    if (code >= kSvmException && code < kSvmException + 32) [[unlikely]] {
         return settle_exception(static_cast<uint8_t>(code - kSvmException));
     }
-    if (!stops_as_before()) {
+    if (!stops_as_before()) [[unlikely]] {
         if (const StoppedInstruction* known = decode_in_last_block(linear_rip())) set_instruction(*known);
         if (code == kSvmHlt && instruction().id != Instruction::HLT) return settle_refused_instruction();
         refund_unexecuted();
@@ -143,7 +143,7 @@ bool Engine::settle_intercept() {
     }
     const StoppedInstruction& found = stop_.instruction;
     // SVM's own instructions are not there for a guest of VMX.
-    if (found.id == Instruction::UNDEFINED || found.id == Instruction::None) {
+    if (found.id == Instruction::UNDEFINED || found.id == Instruction::None) [[unlikely]] {
         return stop_with_exception(static_cast<uint8_t>(Vector::UD), false, 0);
     }
     return stop_with(Stop::Kind::Instruction);
@@ -151,9 +151,11 @@ bool Engine::settle_intercept() {
 
 // Whether this is the instruction that the block was left at last time: all is known then.
 bool Engine::stops_as_before() {
-    if (last_block_ == nullptr || last_block_->mode != CodeSize::Bits64) return false;
+    if (last_block_ == nullptr || last_block_->mode != CodeSize::Bits64) [[unlikely]]
+        return false;
     const CodeBlock::StopPoint& stop = last_block_->stop;
-    if (image_loaded_ || !stop.decoded || stop.offset != rip_ - last_pc_) return false;
+    if (image_loaded_ || !stop.decoded || stop.offset != rip_ - last_pc_) [[unlikely]]
+        return false;
     refund(stop);
     set_instruction(stop.instruction);
     return true;

@@ -20,6 +20,8 @@ struct Access {
 
     static constexpr Access supervisor(AccessType type) { return {type, false, false, false}; }
     static constexpr Access implicit_supervisor(AccessType type) { return {type, false, false, true}; }
+
+    friend constexpr bool operator==(const Access&, const Access&) = default;
 };
 
 // The registers that select and control linear-address translation.

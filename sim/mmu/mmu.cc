@@ -156,10 +156,15 @@ inline uint8_t* Mmu::cached_bytes(Gva gva, size_t bytes, Access access) const {
 
 inline void Mmu::walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) {
     ++counters_.walks;
+    if (refused_.repeats(gva, access, generation_)) {
+        counters_.references += refused_.references();
+        return refused_.fault(gva, fault);
+    }
     if (UsualWalk::applies(*this)) {
         UsualWalk usual(*this, tables_, fault);
         if (usual.linear(gva, access, entry)) {
             counters_.references += usual.references();
+            if (fault) note_refusal(access, fault, usual.references());
             return;
         }
     }
@@ -170,6 +175,12 @@ void Mmu::walk_by_the_rules(Gva gva, Access access, TlbEntry& entry, MmuFault& f
     Walker walker(*this, Walker::Update::Yes);
     fault = walker.linear(gva, access, entry);
     counters_.references += walker.references();
+}
+
+void Mmu::note_refusal(Access access, const MmuFault& fault, uint64_t references) {
+    constexpr uint64_t kOfAccess = x86::EptViolationQualification::FINAL_TRANSLATION;
+    if (fault.kind == MmuFault::Kind::EptViolation && (fault.qualification & kOfAccess) != 0)
+        refused_.note(*this, tables_, access, fault, references);
 }
 
 inline void Mmu::forget_table(const MmuFault& fault) {

@@ -13,6 +13,7 @@
 #include "sim/mmu/access.h"
 #include "sim/mmu/host_memory.h"
 #include "sim/mmu/page_modification_log.h"
+#include "sim/mmu/refused_walk.h"
 #include "sim/mmu/strict_tlb.h"
 #include "sim/mmu/table_cache.h"
 #include "sim/mmu/tlb.h"
@@ -143,6 +144,7 @@ class Mmu {
     uint8_t* cached_bytes(Gva gva, size_t bytes, Access access) const;
     void walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
     [[gnu::noinline]] void walk_by_the_rules(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
+    [[gnu::noinline]] void note_refusal(Access access, const MmuFault& fault, uint64_t references);
     void forget_table(const MmuFault& fault);
     [[gnu::noinline]] bool translate_strictly(Gva gva, Access access, Translation& out, MmuFault& fault);
     bool walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault);
@@ -165,6 +167,7 @@ class Mmu {
     uint64_t apic_access_page_ = kNoPage;
     bool plain_tables_ = true;
     TableCache tables_;
+    RefusedWalk refused_;
     std::unique_ptr<StrictTlb> strict_;
     uint64_t generation_ = 1;
     Counters counters_;

@@ -5,6 +5,7 @@ set(VTLESS_SIM_MMU_SOURCES
   mmu/mmu.cc
   mmu/nested_walk.cc
   mmu/page_modification_log.cc
+  mmu/refused_walk.cc
   mmu/strict_tlb.cc
   mmu/strict_tlb_check.cc
   mmu/tlb.cc

@@ -23,7 +23,8 @@ class GprResidence {
     GprResidence& operator=(const GprResidence&) = delete;
 
     void enter(Gprs& gprs) {
-        if (resident_ != &gprs) replace(gprs);
+        if (resident_ != &gprs) [[unlikely]]
+            replace(gprs);
     }
     void evict();
 

@@ -81,7 +81,8 @@ LiveMask GuestState::load_rflags(const Vmcs& vmcs, LiveMask fields) {
 
 LiveMask GuestState::load(Vmcs& vmcs) {
     constexpr LiveMask kRip = live_bit(LiveField::RIP);
-    if (resident_ == &vmcs && (vmcs.dirty & ~kRip) == 0) {  // what most hypervisors do at most exits
+    // What most hypervisors do at most exits.
+    if (resident_ == &vmcs && (vmcs.dirty & ~kRip) == 0) [[likely]] {
         if (vmcs.dirty == kRip) engine_->set_rip(vmcs.get(x86::VmcsField::GUEST_RIP));
         return std::exchange(vmcs.dirty, 0);
     }

@@ -14,7 +14,8 @@ using F = x86::VmcsField;
 using Next = NonRoot::Next;
 
 const ExitRecord& NonRoot::run(Vmcs& vmcs) {
-    if (vmcs_ != &vmcs) plan(vmcs);
+    if (vmcs_ != &vmcs) [[unlikely]]
+        plan(vmcs);
     exit_ = {};
     delivering_.reset();
     iret_unblocked_nmi_ = false;
@@ -47,18 +48,20 @@ void NonRoot::plan(Vmcs& vmcs) {
 // A MOV SS shadow that lasts beyond the exit holds off the trap of the MOV SS itself.
 // SDM Vol. 3C "Saving Non-Register State" (28.3.4), "Checks on Guest Non-Register State" (27.3.1.5).
 void NonRoot::hold_single_step() {
-    if ((engine().rflags() & x86::rflags::TF) == 0 || engine().shadow() != Shadow::MovSs) return;
+    if ((engine().rflags() & x86::rflags::TF) == 0 || engine().shadow() != Shadow::MovSs) [[likely]]
+        return;
     if ((parts_.root.debugctl & x86::debugctl::BTF) == 0) state_.pending_debug |= x86::pending_debug::BS;
 }
 
 Next NonRoot::advance() {
-    if (events_possible()) {
+    if (events_possible()) [[unlikely]] {
         if (take_events() == Next::Exit) return Next::Exit;
         if (monitor_trap_) return Next::Run;  // a handler was entered: the exit comes before all else
         if (state_.activity != x86::ActivityState::ACTIVE) return wait_for_event();
     }
     prepare_run();
-    if (plan_.monitor_trap_flag || breakpoints_enabled() || engine().watching()) return step_traced();
+    if (plan_.monitor_trap_flag || breakpoints_enabled() || engine().watching()) [[unlikely]]
+        return step_traced();
     // What waits for the end of a MOV SS shadow waits for one instruction.
     const bool one = state_.pending_debug != 0 || (plan_.nmi_window && !parts_.guest.nmi_blocked());
     return dispatch(engine().run(one ? Engine::Extent::OneInstruction : Engine::Extent::UntilStop));
@@ -68,7 +71,8 @@ void NonRoot::prepare_run() {
     const bool held_interrupt = plan_.takes_interrupts && parts_.events.interrupt_pending();
     engine().stop_when_interruptible(plan_.interrupt_window || held_interrupt || virtual_interrupt_);
     const bool tsd = (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
-    if (tsd != plan_.time_stamp_disabled) plan_stops(tsd);
+    if (tsd != plan_.time_stamp_disabled) [[unlikely]]
+        plan_stops(tsd);
     engine().set_optional_stops(plan_.stops);  // another's code may have run in the engine
     engine().set_tsc_offset(guest_tsc() - engine().cycles());
     const uint64_t deadline = next_deadline();
@@ -140,7 +144,8 @@ Next NonRoot::exit_for(const StoppedInstruction& instruction, ExitReason reason,
 
 // SDM Vol. 3C "Information for VM Exits During Event Delivery" (28.2.4).
 void NonRoot::record_vectoring() {
-    if (!delivering_) return;
+    if (!delivering_) [[likely]]
+        return;
     exit_.idt_vectoring =
         x86::EventInfo::make(delivering_->type, delivering_->vector, delivering_->has_error_code);
     exit_.idt_vectoring_error_code = delivering_->error_code;

@@ -20,7 +20,8 @@ using Next = NonRoot::Next;
 // Event injection is delivery without the exception bitmap, CR2 or DR6. SDM Vol. 3C 27.6.
 Next NonRoot::inject() {
     const EventInfo info{vmcs_->get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)};
-    if (!info.valid()) return Next::Run;
+    if (!info.valid()) [[likely]]
+        return Next::Run;
     if (info.type() == EventType::OTHER) {  // a pending MTF VM exit, whatever the control says. 27.6.2
         monitor_trap_ = true;
         return Next::Run;

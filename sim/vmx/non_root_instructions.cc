@@ -204,7 +204,8 @@ Next NonRoot::on_instruction(const StoppedInstruction& instruction) {
         if (const auto fault = guard_fault(rule.guard, cpu())) return raise(*fault);
     }
     if (!exits(rule, *vmcs_)) return (this->*rule.handler)(instruction);
-    if (rule.report == Report::Nothing) return exit_for(instruction, rule.reason);
+    if (rule.report == Report::Nothing) [[likely]]
+        return exit_for(instruction, rule.reason);
     exit_.instruction_information = instruction_information(instruction);
     return exit_for(instruction, rule.reason, displacement_qualification(cpu(), instruction));
 }

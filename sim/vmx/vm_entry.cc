@@ -58,11 +58,11 @@ VmxStatus VmxProcessor::enter_first(Gprs& gprs, bool launch) {
 
 VmxStatus VmxProcessor::enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch) {
     const CheckGroups groups = groups_to_check(vmcs);
-    if (groups != 0) {
+    if (groups != 0) [[unlikely]] {
         if (const auto failed = run_checks(vmcs, groups)) return *failed;
     }
     engine_->add_cycles(TransitionCosts::kVmEntry);
-    if (!load_guest(vmcs, groups)) {
+    if (!load_guest(vmcs, groups)) [[unlikely]] {
         refuse(vmcs, {"load.pdptes", F::GUEST_CR3, vmcs.get(F::GUEST_CR3), kQualificationPdpte});
         return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, kQualificationPdpte);
     }
@@ -70,7 +70,8 @@ VmxStatus VmxProcessor::enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch) {
         if (const uint32_t failed = load_entry_msrs(vmcs); failed != 0)
             return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_MSR_LOADING, failed);
     }
-    if (launch) vmcs.set_launched(true);
+    if (launch) [[unlikely]]
+        vmcs.set_launched(true);
     gprs_.enter(gprs);
     leave(vmcs, non_root_.run(vmcs));
     return vmx_abort_ == 0 ? VmxStatus::succeed() : VmxStatus::fault(x86::Vector::DF);
@@ -96,7 +97,9 @@ VmxStatus VmxProcessor::begin_entry(bool launch) {
 // Groups whose fields were written since they passed, or that depend on something else that changed.
 CheckGroups VmxProcessor::groups_to_check(const Vmcs& vmcs) const {
     const CheckGroups groups = vmcs.unchecked();
-    return groups == group_bit(CheckGroup::GuestRip) && is_rip_fine(vmcs) ? 0 : groups;
+    if (groups == group_bit(CheckGroup::GuestRip) && is_rip_fine(vmcs)) [[likely]]
+        return 0;
+    return groups;
 }
 
 // How VMLAUNCH or VMRESUME ends if a check fails.
@@ -118,7 +121,8 @@ std::optional<VmxStatus> VmxProcessor::run_checks(Vmcs& vmcs, CheckGroups groups
 // What a hypervisor does that has moved RIP past an instruction, and nothing else: then CS.L, which has to be
 // fetched from the engine's state, need not be known. A guest that stopped above 4 GiB was in 64-bit mode.
 bool VmxProcessor::is_rip_fine(const Vmcs& vmcs) const {
-    if ((vmcs.dirty & ~(live_bit(LiveField::RIP) | live_bit(LiveField::RSP))) != 0) return false;
+    if ((vmcs.dirty & ~(live_bit(LiveField::RIP) | live_bit(LiveField::RSP))) != 0) [[unlikely]]
+        return false;
     const uint64_t rip = vmcs.get(F::GUEST_RIP);
     if ((rip >> 32) == 0) return true;
     return (engine_->rip() >> 32) != 0 && is_canonical(rip, capabilities_.linear_bits + 1);
@@ -161,15 +165,17 @@ bool VmxProcessor::load_guest(Vmcs& vmcs, CheckGroups written) {
     }
     if (controls.has(EntryControls::LOAD_IA32_PAT)) root_.pat = vmcs.get(F::GUEST_IA32_PAT);
     const bool same_translation = is_same_translation(vmcs, written, loaded);
-    if (!same_translation) load_efer(vmcs, loaded);
-    if ((loaded & kPrivilegeFields) != 0) {
+    if (!same_translation) [[unlikely]]
+        load_efer(vmcs, loaded);
+    if ((loaded & kPrivilegeFields) != 0) [[unlikely]] {
         CpuState& cpu = engine_->edit_state();
         const bool v8086 = (cpu.rflags() & x86::rflags::VM) != 0;
         const unsigned dpl = cpu.segment(x86::SegmentRegister::SS).rights.dpl();
         cpu.set_cpl(v8086 ? 3 : cpu.protected_mode() ? dpl : 0);
     }
     load_nonregister_state(vmcs);
-    if (same_translation) return true;
+    if (same_translation) [[likely]]
+        return true;
     load_translation(vmcs);
     return load_paging(vmcs, loaded);
 }
@@ -257,7 +263,8 @@ void VmxProcessor::load_nonregister_state(const Vmcs& vmcs) {
     state.activity = static_cast<x86::ActivityState>(vmcs.get32(F::GUEST_ACTIVITY_STATE));
     state.pending_debug = vmcs.get(F::GUEST_PENDING_DEBUG_EXCEPTIONS);
     state.preemption_deadline = HostEvents::kNever;
-    if (!vmcs.pin().has(x86::PinControls::ACTIVATE_VMX_PREEMPTION_TIMER)) return;
+    if (!vmcs.pin().has(x86::PinControls::ACTIVATE_VMX_PREEMPTION_TIMER)) [[likely]]
+        return;
     // It counts down whenever bit `shift` of the time-stamp counter changes. SDM Vol. 3C 26.5.1.
     const unsigned shift = capabilities_.misc.preemption_timer_shift();
     const uint64_t value = vmcs.get(F::VMX_PREEMPTION_TIMER_VALUE);

@@ -49,7 +49,7 @@ void VmxProcessor::record_exit(Vmcs& vmcs, const ExitRecord& record) {
 void VmxProcessor::save_guest(Vmcs& vmcs, const ExitRecord& record) {
     const ExitControls controls = vmcs.exit_controls();
     guest_.guest_ran(vmcs);
-    if (!controls.has(ExitControls::SAVE_IA32_EFER)) {
+    if (!controls.has(ExitControls::SAVE_IA32_EFER)) [[unlikely]] {
         // The field keeps its value, and the next entry loads that.
         vmcs.stale &= ~live_bit(LiveField::EFER);
         vmcs.dirty |= live_bit(LiveField::EFER);
@@ -71,7 +71,7 @@ void VmxProcessor::save_guest(Vmcs& vmcs, const ExitRecord& record) {
     }
     // Undefined with any other paging.
     if (mmu_->paging_mode() == x86::PagingMode::PAE &&
-        vmcs.secondary().has(x86::SecondaryControls::ENABLE_EPT)) {
+        vmcs.secondary().has(x86::SecondaryControls::ENABLE_EPT)) [[unlikely]] {
         const auto& pdptes = mmu_->paging().pdptes;
         vmcs.set(F::GUEST_PDPTE0, pdptes[0]);
         vmcs.set(F::GUEST_PDPTE1, pdptes[1]);
@@ -86,7 +86,8 @@ void VmxProcessor::load_host(const Vmcs& vmcs) {
     root_.dr7 = x86::dr7::kReset;
     root_.debugctl = 0;
     if (controls.has(ExitControls::LOAD_IA32_PAT)) root_.pat = vmcs.get(F::HOST_IA32_PAT);
-    if (!host_is_loaded(vmcs)) load_host_registers(vmcs);
+    if (!host_is_loaded(vmcs)) [[unlikely]]
+        load_host_registers(vmcs);
     if (vmcs.get32(F::VM_EXIT_MSR_LOAD_COUNT) != 0) [[unlikely]]
         load_exit_msrs(vmcs);
 }

@@ -97,7 +97,7 @@ enum class CheckGroup : uint8_t {
     TprThreshold,
 };
 inline constexpr unsigned kCheckGroups = 12;
-using CheckGroups = uint16_t;
+using CheckGroups = uint32_t;
 constexpr CheckGroups group_bit(CheckGroup group) {
     return static_cast<CheckGroups>(1u << static_cast<unsigned>(group));
 }

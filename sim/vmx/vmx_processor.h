@@ -78,7 +78,8 @@ class VmxProcessor {
     [[gnu::always_inline]] x86::VmxStatus vmread(x86::VmcsField field, uint64_t& value) {
         const Vmcs* vmcs = operation_.unobserved();
         const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
-        if (vmcs == nullptr || unusual != 0) return vmread_unusual(field, value);
+        if (vmcs == nullptr || unusual != 0) [[unlikely]]
+            return vmread_unusual(field, value);
         const VmcsFieldInfo& info = vmcs_field_info(field);
         if (info.stored) {
             value = vmcs->get(field);
@@ -93,7 +94,8 @@ class VmxProcessor {
     [[gnu::always_inline]] x86::VmxStatus vmwrite(x86::VmcsField field, uint64_t value) {
         Vmcs* vmcs = operation_.unobserved();
         const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
-        if (vmcs == nullptr || unusual != 0) return vmwrite_other(field, value);
+        if (vmcs == nullptr || unusual != 0) [[unlikely]]
+            return vmwrite_other(field, value);
         const VmcsFieldInfo& info = vmcs_field_info(field);
         if (info.live == kNotLive) return vmwrite_other(field, value);
         vmcs->set_live(static_cast<LiveField>(info.live), field, value & x86::access_mask(field));

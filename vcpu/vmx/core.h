@@ -106,7 +106,8 @@ struct Core {
         const uint64_t rip = vmcs.read(x86::VmcsField::GUEST_RIP);
         uint64_t next = rip + length;
         // Only a carry out of bit 31 tells the modes apart.
-        if (((rip ^ next) >> 32) != 0 && !in_64bit_mode()) next &= 0xffffffff;
+        if (((rip ^ next) >> 32) != 0 && !in_64bit_mode()) [[unlikely]]
+            next &= 0xffffffff;
         vmcs.write(x86::VmcsField::GUEST_RIP, next);
         finish_instruction();
     }

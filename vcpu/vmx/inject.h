@@ -16,7 +16,8 @@ uint32_t interruptibility(Core<Hw>& core) {
     using namespace x86::interruptibility;
     const uint32_t state = core.vmcs.read32(x86::VmcsField::GUEST_INTERRUPTIBILITY_STATE);
     const uint32_t over = state & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
-    if (!core.emulated || state == over) return state;
+    if (!core.emulated || state == over) [[likely]]
+        return state;
     core.vmcs.write(x86::VmcsField::GUEST_INTERRUPTIBILITY_STATE, over);
     return over;
 }
@@ -73,7 +74,7 @@ void prepare_entry(Core<Hw>& core) {
     using P = x86::PrimaryControls;
     constexpr uint32_t kWindows = P::INTERRUPT_WINDOW_EXITING | P::NMI_WINDOW_EXITING;
     core.injected.info.raw = 0;
-    if (!core.events.empty() || (core.controls.primary.raw & kWindows) != 0) {
+    if (!core.events.empty() || (core.controls.primary.raw & kWindows) != 0) [[unlikely]] {
         inject_detail::prepare_events(core);
     } else if (core.emulated) {
         (void)inject_detail::interruptibility(core);
