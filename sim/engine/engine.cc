@@ -149,7 +149,8 @@ const Stop& Engine::run(Extent extent) {
         watch_.clear_hits();
         instruction_known_ = false;  // RIP may have been edited in the image
         enter_stepping();
-    } else if (exit_requested_.load(std::memory_order_relaxed) && exit_requested_.exchange(false)) [[unlikely]] {
+    } else if (exit_requested_.load(std::memory_order_relaxed) && exit_requested_.exchange(false))
+        [[unlikely]] {
         stop_.kind = Stop::Kind::Requested;
         return stop_;
     } else if (cycles_ >= deadline_) [[unlikely]] {

@@ -84,7 +84,11 @@ class Engine {
     void set_gpr(x86::Gpr index, uint64_t value) { state_.set_gpr(index, value); }
     // Where they are, for as long as the engine lives.
     uint64_t* gprs() { return state_.gprs(); }
-    uint64_t rip() const { return image_loaded_ ? state_.rip() : rip_; }
+    uint64_t rip() const {
+        if (image_loaded_) [[unlikely]]
+            return state_.rip();
+        return rip_;
+    }
     void set_rip(uint64_t value);
     uint64_t rflags() const { return state_.rflags(); }
     unsigned cpl() const;

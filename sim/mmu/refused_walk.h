@@ -32,8 +32,8 @@ class RefusedWalk {
     }
     uint64_t references() const { return references_; }
 
-    // UsualWalk has ended in `fault`, an EPT violation by the access itself, after as many references. What it
-    // read is looked up again the second time that a page is refused.
+    // UsualWalk has ended in `fault`, an EPT violation by the access itself, after as many references. What
+    // it read is looked up again the second time that a page is refused.
     void note(const Mmu& mmu, TableCache& tables, Access access, const MmuFault& fault, uint64_t references);
 
   private:

@@ -83,7 +83,8 @@ LiveMask GuestState::load(Vmcs& vmcs) {
     constexpr LiveMask kRip = live_bit(LiveField::RIP);
     // What most hypervisors do at most exits.
     if (resident_ == &vmcs && (vmcs.dirty & ~kRip) == 0) [[likely]] {
-        if (vmcs.dirty == kRip) engine_->set_rip(vmcs.get(x86::VmcsField::GUEST_RIP));
+        if (vmcs.dirty == kRip) [[likely]]
+            engine_->set_rip(vmcs.get(x86::VmcsField::GUEST_RIP));
         return std::exchange(vmcs.dirty, 0);
     }
     if (resident_ != &vmcs) {

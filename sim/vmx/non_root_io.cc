@@ -38,12 +38,12 @@ Next NonRoot::io(const StoppedInstruction& instruction) {
     const unsigned size = instruction.operand_size;
     const auto port =
         static_cast<uint16_t>(instruction.has_immediate ? instruction.number : read_gpr(Gpr::RDX, 2));
-    if (engine().cpl() != 0) {
+    if (engine().cpl() != 0) [[unlikely]] {
         const CpuResult permission = check_io_permission(engine().edit_state(), parts_.mmu, port, size);
         if (!permission.done()) return finish(instruction, permission);
     }
     const bool empty = instruction.rep && read_gpr(Gpr::RCX, instruction.memory.address_bytes) == 0;
-    if (!empty && io_exits(port, size)) {
+    if (!empty && io_exits(port, size)) [[likely]] {
         if (string) describe_string_io(instruction);
         const x86::IoQualification qualification{static_cast<uint8_t>(size), in,  string, instruction.rep,
                                                  instruction.has_immediate,  port};

@@ -83,9 +83,10 @@ template <class Hw>
 Result<VmExit> handle_io(Core<Hw>& core) {
     const uint64_t qualification = core.vmcs.read(x86::VmcsField::EXIT_QUALIFICATION);
     const auto io = x86::IoQualification::decode(qualification);
-    if (io.size != 1 && io.size != 2 && io.size != 4)  // no instruction does this
+    if (io.size != 1 && io.size != 2 && io.size != 4) [[unlikely]]  // no instruction does this
         return VmExit::Unhandled{static_cast<uint64_t>(x86::ExitReason::IO_INSTRUCTION), qualification};
-    if (io.string) return io_detail::handle_string(core);
+    if (io.string) [[unlikely]]
+        return io_detail::handle_string(core);
     const auto width = static_cast<AccessWidth>(io.size);
     core.advance_rip();
     if (io.in) {
@@ -93,7 +94,8 @@ Result<VmExit> handle_io(Core<Hw>& core) {
         return VmExit::IoRead{io.port, width};
     }
     const uint64_t data = low_bytes(core.gprs.get(x86::Gpr::RAX), io.size);
-    if (io_detail::is_power_off(core.config.power_off, io, data)) return VmExit::SystemDown{};
+    if (io_detail::is_power_off(core.config.power_off, io, data)) [[unlikely]]
+        return VmExit::SystemDown{};
     return VmExit::IoWrite{io.port, width, data};
 }
 

@@ -76,7 +76,7 @@ void prepare_entry(Core<Hw>& core) {
     core.injected.info.raw = 0;
     if (!core.events.empty() || (core.controls.primary.raw & kWindows) != 0) [[unlikely]] {
         inject_detail::prepare_events(core);
-    } else if (core.emulated) {
+    } else if (core.emulated) [[likely]] {
         (void)inject_detail::interruptibility(core);
     }
     core.emulated = false;

@@ -17,12 +17,12 @@ Result<VmExit> VmxVCpu<Hw, Policy>::step() {
     core_.pending.kind = Pending::Kind::None;
     choose_event();
     const bool exchange = !shares_xstate(core_);
-    if (exchange) {
+    if (exchange) [[unlikely]] {
         if (const auto loaded = load_guest_xstate(core_); !loaded) return Unexpected(loaded.error());
     }
     const x86::VmxStatus status =
         core_.launched ? core_.hw->vmresume(core_.gprs) : core_.hw->vmlaunch(core_.gprs);
-    if (exchange) {
+    if (exchange) [[unlikely]] {
         if (const auto restored = load_host_xstate(core_); !restored) return Unexpected(restored.error());
     }
     if (!status.ok()) [[unlikely]]

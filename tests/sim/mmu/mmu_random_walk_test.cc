@@ -355,6 +355,10 @@ TEST(MmuRandomWalk, DoesWhatTheRulesSayOneByOne) {
         ASSERT_EQ(found.user, expected.user);
         ASSERT_EQ(found.backed, expected.backed);
         ASSERT_EQ(found.page_size, expected.page_size);
+        for (uint64_t n = 2; expected_fault && n < 5; ++n) {  // until it is remembered
+            ASSERT_EQ(mmu.translate(world.gva, world.access, found), expected_fault);
+            ASSERT_EQ(mmu.counters().references, n * rules.references());
+        }
     }
     // All ends are met, by usual walks and by others.
     for (const auto kind : {MmuFault::Kind::None, MmuFault::Kind::PageFault, MmuFault::Kind::EptViolation,
