@@ -13,5 +13,6 @@ inline constexpr uint64_t kData = 0x8000;
 inline constexpr uint64_t kDataEnd = 0xa000;  // not mapped from here on, where there is paging
 inline constexpr uint64_t kPageTables = 0x10000;
 inline constexpr uint64_t kPageTablesEnd = 0x14000;
+inline constexpr uint8_t kEndPort = 0xe0;  // an OUT ends the program
 
 }  // namespace vtless::differential::layout

@@ -55,15 +55,22 @@ std::map<uint64_t, Outcome> parse_outcomes(const std::string& text) {
     return outcomes;
 }
 
-std::string difference(const Outcome& ours, const Outcome& theirs) {
-    const auto both = [](const std::string& what, uint64_t a, uint64_t b) {
-        return fmt::format("{} {:x}, Bochs {:x}", what, a, b);
+std::string difference(const Outcome& ours, const Outcome& bochs) {
+    const auto other = difference_from_case(ours, bochs, "Bochs");
+    if (!other.empty() || is_read_modify_write_fault(ours, bochs)) return other;
+    if (ours.exits != bochs.exits) return fmt::format("exits {:x}, Bochs {:x}", ours.exits, bochs.exits);
+    if (ours.digest != bochs.digest)
+        return fmt::format("exits' digest {:x}, Bochs {:x}", ours.digest, bochs.digest);
+    return "";
+}
+
+std::string difference_from_case(const Outcome& ours, const Outcome& theirs, const char* who) {
+    const auto both = [who](const std::string& what, uint64_t a, uint64_t b) {
+        return fmt::format("{} {:x}, {} {:x}", what, a, who, b);
     };
     if (is_read_modify_write_fault(ours, theirs)) return "";
     if (ours.end != theirs.end || ours.rip != theirs.rip)
-        return fmt::format("ends with {}, Bochs {}", text_of_end(ours), text_of_end(theirs));
-    if (ours.exits != theirs.exits) return both("exits", ours.exits, theirs.exits);
-    if (ours.digest != theirs.digest) return both("exits' digest", ours.digest, theirs.digest);
+        return fmt::format("ends with {}, {} {}", text_of_end(ours), who, text_of_end(theirs));
     for (unsigned i = 0; i < ours.gprs.size(); ++i) {
         if (ours.gprs[i] != theirs.gprs[i])
             return both(x86::name(static_cast<x86::Gpr>(i)), ours.gprs[i], theirs.gprs[i]);

@@ -27,6 +27,8 @@ std::map<uint64_t, Outcome> parse_outcomes(const std::string& text);
 
 // The first difference, in words: "RAX 1, Bochs 2"; empty if there is none. RFLAGS.RF does not count where
 // the program ended with an exception: Bochs does not save it.
-std::string difference(const Outcome& ours, const Outcome& theirs);
+std::string difference(const Outcome& ours, const Outcome& bochs);
+// The same but for `exits` and `digest`.
+std::string difference_from_case(const Outcome& ours, const Outcome& expected, const char* who = "expected");
 
 }  // namespace vtless::differential

@@ -23,8 +23,7 @@ Random stream(Mode mode, uint64_t seed, uint64_t which) {
 Program::Program(Mode mode, uint64_t seed, uint64_t kept) {
     Random length = stream(mode, seed, 0);
     instructions_ = kFewest + length.below(kMostInstructions - kFewest + 1);
-    move_vectors(mode, kMovupsLoad, layout::kData);
-    begin_ = code_.size();
+    begin(mode);
     size_t branch = 0;
     for (unsigned i = 0; i < instructions_; ++i) {
         if ((kept >> i & 1) == 0) continue;
@@ -33,9 +32,24 @@ Program::Program(Mode mode, uint64_t seed, uint64_t kept) {
         if (branch != 0) code_.patch(branch, code_.size() - branch - 1, 1);
         branch = next_branch;
     }
+    end(mode);
+}
+
+Program::Program(Mode mode, std::span<const uint8_t> instructions) {
+    begin(mode);
+    for (const uint8_t byte : instructions) code_.byte(byte);
+    end(mode);
+}
+
+void Program::begin(Mode mode) {
+    move_vectors(mode, kMovupsLoad, layout::kData);
+    begin_ = code_.size();
+}
+
+void Program::end(Mode mode) {
     end_ = code_.size();
     move_vectors(mode, kMovupsStore, layout::kVectors);
-    code_.put({0x0f, 0x01, 0xc1});
+    code_.put({0xe6, layout::kEndPort});
 }
 
 uint64_t Program::last_address() const { return layout::kCode + code_.size(); }

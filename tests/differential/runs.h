@@ -4,9 +4,10 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
-#include "tests/differential/forms.h"
 #include "tests/differential/outcome.h"
+#include "tests/differential/program.h"
 
 namespace vtless::differential {
 
@@ -14,7 +15,8 @@ struct Batch {
     Mode mode = Mode::Real16;
     uint64_t first_seed = 0;
     uint64_t count = 1;
-    uint64_t kept = 0;  // see Program
+    uint64_t kept = kAllInstructions;  // see Program
+    std::vector<uint8_t> code{};       // not empty: these instructions instead
 };
 
 struct Outcomes {
@@ -28,15 +30,14 @@ Outcomes run(const Batch& batch, const std::string& scratch);
 struct Mismatch {
     Mode mode = Mode::Real16;
     uint64_t seed = 0;
-    uint64_t kept = 0;        // what it needs of the program
-    std::string difference;   // of what is left
-    std::string disassembly;  // one instruction a line
+    uint64_t kept = 0;       // what it needs of the program
+    std::string difference;  // of what is left
+    Outcome bochs;           // how that ends in Bochs
+
+    Program program() const { return {mode, seed, kept}; }
 };
 
 // Drops one instruction after the other as long as the outcomes differ.
 Mismatch minimise(Mode mode, uint64_t seed, const std::string& scratch);
-
-std::string disassemble(Mode mode, uint64_t seed, uint64_t kept);
-const char* name(Mode mode);
 
 }  // namespace vtless::differential

@@ -48,9 +48,17 @@ void Guest::start(const std::string& name, Mode mode, const char* rule, Ring rin
     fill_memory(backend_->memory(), *image_, mode);
 }
 
+void Guest::start(const Bytes& bytes) {
+    name_ = bytes.name;
+    rule_ = bytes.rule;
+    entry_ = bytes.entry;
+    config_ = bytes.config;
+    write_bytes(0, bytes.memory.data(), bytes.memory.size());
+}
+
 void Guest::boot(const std::string& label, int line) {
     booted_ = true;
-    const Result<void> done = backend_->boot(Gpa(symbol(label)), config_);
+    const Result<void> done = backend_->boot(image_ != nullptr ? Gpa(symbol(label)) : entry_, config_);
     if (!done && needs_unrestricted_guest(done.error()))
         throw CannotRun{"the processor has no unrestricted guest: " + describe(done.error())};
     good(done, line);
@@ -129,7 +137,8 @@ void Guest::write_bytes(uint64_t gpa, const void* bytes, size_t size) {
 }
 
 void Guest::fail(const std::string& what, int line) {
-    std::string story = fmt::format("guests/{}.S: {}\nrule: {}\n", name_, what, rule_);
+    const std::string file = image_ != nullptr ? "guests/" + name_ + ".S" : name_;
+    std::string story = fmt::format("{}: {}\nrule: {}\n", file, what, rule_);
     for (const Observed& step : record_) {
         const auto& gprs = step.registers.gprs;
         story += fmt::format("  {} ({}) rip {:#x} rflags {:#x} rsp {:#x}", traces::exit_text(step.exit),

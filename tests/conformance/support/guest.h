@@ -44,6 +44,15 @@ class Guest {
 
     // Loads guests/<name>.S. rule: the sentences of the SDM, in our words, on which the expectations rest.
     void start(const std::string& name, Mode mode, const char* rule, Ring ring = Ring::Kernel);
+    // Without an image of guests/: these bytes from guest-physical 0 on, entered there.
+    struct Bytes {
+        std::string name;
+        std::string rule;
+        Gpa entry;
+        std::vector<uint8_t> memory;
+        vmx::SetupConfig config;
+    };
+    void start(const Bytes& bytes);
     // To be changed before boot().
     vmx::SetupConfig& config() { return config_; }
     vmx::GuestEntryState& state() { return config_.entry_state; }
@@ -99,6 +108,11 @@ class Guest {
         read_bytes(gpa, &value, sizeof value);
         return value;
     }
+    std::vector<uint8_t> read(uint64_t gpa, size_t size) {
+        std::vector<uint8_t> bytes(size);
+        read_bytes(gpa, bytes.data(), size);
+        return bytes;
+    }
     template <class T>
     void write(uint64_t gpa, std::type_identity_t<T> value) {
         write_bytes(gpa, &value, sizeof value);
@@ -116,8 +130,9 @@ class Guest {
     std::unique_ptr<Backend> backend_;
     const char* file_;
     std::string name_;
-    const char* rule_ = "";
-    std::unique_ptr<Image> image_;
+    std::string rule_;
+    std::unique_ptr<Image> image_;  // none of one started by its bytes
+    Gpa entry_;                     // of that
     vmx::SetupConfig config_;
     bool booted_ = false;
     bool host_timer_set_ = false;

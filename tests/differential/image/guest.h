@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The guest that runs one program, and what is left when it has.
+// What the ROM runs a program on.
 #pragma once
 
 #include "samples/hypervisor/memory.h"
-#include "tests/differential/program.h"
+#include "tests/differential/guest.h"
 #include "vcpu/vcpu.h"
 #include "vcpu/vmx/native.h"
 #include "vcpu/vmx/vmx_vcpu.h"
@@ -27,14 +27,5 @@ struct EndAtExceptions {
 
 using Backend = vmx::VmxVCpu<Hardware, EndAtExceptions>;
 using Guest = VCpu<Backend>;
-
-// Code, stack, data and page tables as `seed` wants them.
-void fill_memory(hypervisor::GuestMemory& memory, const Program& program, Mode mode, uint64_t seed);
-vmx::SetupConfig setup_of(Mode mode, uint64_t seed);
-// Of what a program may write to: code and stack, registers and data, page tables.
-struct Hashes {
-    uint64_t stack, data, tables;
-};
-Hashes hashes_of(hypervisor::GuestMemory& memory);
 
 }  // namespace vtless::differential

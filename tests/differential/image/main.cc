@@ -13,10 +13,9 @@
 namespace vtless::differential {
 namespace {
 
-[[gnu::section(".parameters"), gnu::used]] const volatile Parameters parameters = {0, 0, 0, 0};
+[[gnu::section(".parameters"), gnu::used]] const volatile Parameters parameters = {};
 
 constexpr unsigned kMostExits = 200;
-constexpr uint64_t kDeviceAnswer = 0x8899aabbccddeeff;
 
 void put_words(const char* what, std::initializer_list<uint64_t> numbers) {
     rom::put(what);
@@ -78,7 +77,7 @@ class Run {
         return !is_end(exit);
     }
     bool is_end(const VmExit& exit) {
-        if (exit.is<VmExit::Hypercall>())
+        if (exit.is<VmExit::IoWrite>())
             return backend().read_field(x86::VmcsField::GUEST_RIP) == program_.last_address();
         return exit.is<VmExit::Unhandled>() || exit.is<VmExit::NestedPageFault>() ||
                exit.is<VmExit::FailEntry>();
@@ -91,9 +90,17 @@ class Run {
     uint64_t end_[3] = {};  // kind of the last exit, and what it says
 };
 
+Program program_of(Mode mode, uint64_t seed) {
+    if (parameters.code_bytes == 0) return {mode, seed, parameters.kept};
+    uint8_t code[Parameters::kMostCode];
+    const uint64_t bytes = parameters.code_bytes < sizeof code ? parameters.code_bytes : sizeof code;
+    for (uint64_t i = 0; i < bytes; ++i) code[i] = parameters.code[i];
+    return {mode, {code, bytes}};
+}
+
 void run_program(Hardware& hardware, hypervisor::GuestMemory& memory, Mode mode, uint64_t seed) {
-    const Program program(mode, seed, parameters.kept);
-    fill_memory(memory, program, mode, seed);
+    const Program program = program_of(mode, seed);
+    fill_memory(memory.at(Gpa(0)), program, mode, seed);
     PhysCpu cpu(0);
     auto guest = Guest::create(cpu, {}, {&hardware});
     if (!guest) give_up("create", guest.error());
@@ -103,7 +110,7 @@ void run_program(Hardware& hardware, hypervisor::GuestMemory& memory, Mode mode,
     run.until_end();
     rom::put_hex(seed);
     run.print();
-    const auto [stack, data, tables] = hashes_of(memory);
+    const auto [stack, data, tables] = hashes_of(memory.at(Gpa(0)));
     put_words(" |", {stack, data, tables});
     rom::put('\n');
     must("unbind", guest->unbind());
