@@ -80,8 +80,10 @@ Result<void> Core::refresh_readiness() {
     return {};
 }
 
+// A WRMSR that can still be refused stays where it is.
 Result<void> Core::fetch_registers() {
-    if (const auto done = settle(); !done) return done;
+    if (!exits_.can_be_refused())
+        if (const auto done = settle(); !done) return done;
     if (registers_valid_) return {};
     if (const auto done = call(fd_, KVM_GET_REGS, &regs_); !done) return Unexpected(done.error());
     if (const auto done = call(fd_, KVM_GET_SREGS, &sregs_); !done) return Unexpected(done.error());
@@ -108,6 +110,7 @@ Result<void> Core::set_gpr(x86::Gpr index, uint64_t value) {
         if (const auto done = exits_.complete_io_read(value); !done) return done;
     if (exits_.waits())
         return fail_with(VCpuErrc::InvalidInput, Failure::NotCompleted, static_cast<uint32_t>(exits_.kind()));
+    if (const auto done = settle(); !done) return done;
     if (const auto done = fetch_registers(); !done) return done;
     kvm::set_gpr(regs_, index, value);
     registers_changed_ = true;
@@ -122,6 +125,7 @@ Result<GuestState> Core::state() {
 Result<void> Core::set_state(const GuestState& state) {
     if (exits_.waits())
         return fail_with(VCpuErrc::InvalidInput, Failure::NotCompleted, static_cast<uint32_t>(exits_.kind()));
+    if (const auto done = settle(); !done) return done;
     if (const auto done = fetch_registers(); !done) return done;
     store(state, regs_, sregs_);
     registers_changed_ = true;

@@ -33,6 +33,8 @@ class Exits {
 
     // A read that has not been answered; KVM would go on with whatever is in its buffer.
     bool waits() const { return waits_; }
+    // The caller may still refuse a WRMSR: KVM has not carried it out.
+    bool can_be_refused() const { return in_flight_ && kind_ == ExitKind::SysRegWrite; }
     // KVM finishes an instruction first thing in the next KVM_RUN.
     bool in_flight() const { return in_flight_; }
     bool has_more_parts();

@@ -48,7 +48,7 @@ class KvmVCpu {
     Result<void> set_gpr(size_t index, uint64_t value);
     Result<uint64_t> get_gpr(size_t index);
     void set_return_value(uint64_t value);
-    // All registers. Before a read is completed, RIP is at the instruction.
+    // All registers. Before a read is completed, and at a WRMSR, RIP is at the instruction.
     Result<GuestState> read_state();
     Result<void> write_state(const GuestState& state);
 

@@ -128,6 +128,11 @@ TEST_F(KvmExits, AccessesToMsrsCarryTheirError) {
     (void)run(look);
     EXPECT_EQ(error, 1);
     EXPECT_FALSE(vcpu_->fail_sysreg_access());
+    EXPECT_EQ(run(wrmsr), VmExit(VmExit::SysRegWrite{0x1a0, 5}));
+    EXPECT_TRUE(vcpu_->read_state());  // looking changes nothing
+    EXPECT_TRUE(vcpu_->fail_sysreg_access());
+    (void)run(look);
+    EXPECT_EQ(error, 1);
 }
 
 TEST_F(KvmExits, FailedEntryHasItsReasonAndAnExplanation) {

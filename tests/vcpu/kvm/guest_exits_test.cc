@@ -149,6 +149,22 @@ TEST_F(KvmGuest, AccessToAnMsrMayFault) {
     expect(VmExit::SysRegRead{0xfe, 0});  // IRET leads to the RDMSR again
 }
 
+TEST_F(KvmGuest, WriteOfAnMsrMayFaultAfterALookAtTheRegisters) {
+    install_handler(13);
+    boot(real_mode(), {
+                          0x66, 0xb9, 0x8b, 0, 0, 0,  // mov ecx, IA32_BIOS_SIGN_ID
+                          0x0f, 0x30,                 // wrmsr
+                      });
+    expect(VmExit::SysRegWrite{0x8b, 0});
+    EXPECT_EQ(arch().read_state()->rip, kCode + 6);
+    ASSERT_TRUE(arch().fail_sysreg_access());
+    expect_out(0x70, Byte, 13);
+    expect(VmExit::SysRegWrite{0x8b, 0});  // IRET leads to the WRMSR again
+    ASSERT_TRUE(vcpu_->set_gpr(3, 7));     // which finishes it
+    EXPECT_EQ(arch().read_state()->rip, kCode + 8);
+    EXPECT_EQ(gpr(x86::Gpr::RBX), 7u);
+}
+
 TEST_F(KvmGuest, MsrsThatArePassedDoNotExit) {
     boot(long_mode(), {
                           0xb9, 0x82, 0,    0, 0xc0,  // mov ecx, IA32_LSTAR
