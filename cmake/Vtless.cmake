@@ -45,9 +45,10 @@ function(vtless_whole_program_optimisation target)
   endif()
 endfunction()
 
-# vtless_test(NAME SOURCES... DEPENDS... [LABEL unit|engine|guest|...]) makes a GoogleTest program.
+# vtless_test(NAME SOURCES... DEPENDS... [LABEL unit|engine|guest|...]) makes a GoogleTest program. With
+# [FILTER PATTERN] only the tests that it matches are ctest's; vtless_more_tests() adds the others.
 function(vtless_test name)
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT;FILTER" "SOURCES;DEPENDS" ${ARGN})
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
@@ -59,5 +60,15 @@ function(vtless_test name)
   if(VTLESS_LTO)
     target_link_options(${name} PRIVATE -fno-lto)  # the archives' ordinary code will do
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
+  if(NOT arg_FILTER)
+    set(arg_FILTER *)
+  endif()
+  vtless_more_tests(${name} LABEL ${arg_LABEL} FILTER ${arg_FILTER} TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# Tests of a program that vtless_test() made, under a label of their own.
+function(vtless_more_tests name)
+  cmake_parse_arguments(arg "" "FILTER;TIMEOUT;LABEL" "" ${ARGN})
+  gtest_discover_tests(${name} TEST_FILTER ${arg_FILTER} DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
 endfunction()

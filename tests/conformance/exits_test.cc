@@ -21,9 +21,10 @@ CONFORMANCE_CASE(Exits, Cpuid) {
         "cpuid", Mode::Long,
         "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): CPUID does. Vol. 2A "
         "\"CPUID\": the instruction clears the upper 32 bits of RAX, RBX, RCX and RDX.");
-    guest.expect_handled(ExitReason::CPUID);
-    guest.expect_equal("length", guest.raw().instruction_length, 2);
-    guest.expect_equal("RIP", guest.rip(), guest.symbol("after"));
+    if (guest.expect_handled(ExitReason::CPUID)) {
+        guest.expect_equal("length", guest.raw().instruction_length, 2);
+        guest.expect_equal("RIP", guest.rip(), guest.symbol("after"));
+    }
     guest.expect_end({{Gpr::RAX, 0}, {Gpr::RBX, 0}, {Gpr::RCX, 0}, {Gpr::RDX, 0}, {Gpr::RSI, 1}});
 }
 
@@ -32,8 +33,8 @@ CONFORMANCE_CASE(Exits, CpuidInRealMode) {
                 "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): CPUID does, in "
                 "every mode. "
                 "Vol. 2A \"CPUID\": EAX 80000000H gives the highest extended leaf.");
-    guest.expect_handled(ExitReason::CPUID);
-    guest.expect_equal("RIP", guest.rip(), guest.symbol("after"));
+    if (guest.expect_handled(ExitReason::CPUID))
+        guest.expect_equal("RIP", guest.rip(), guest.symbol("after"));
     guest.expect_handled(ExitReason::CPUID);
     guest.expect_end({{Gpr::RAX, 1}});
 }
@@ -45,7 +46,7 @@ CONFORMANCE_CASE(Exits, Hlt) {
                 "control is 1. The backend's Halt leaves RIP after it.");
     guest.expect(VmExit::Halt{});
     guest.expect_equal("RIP", guest.rip(), guest.symbol("halted"));
-    guest.expect_field(VmcsField::GUEST_ACTIVITY_STATE, 0);
+    if (guest.sees_vmcs()) guest.expect_field(VmcsField::GUEST_ACTIVITY_STATE, 0);
     guest.expect_end();
 }
 
@@ -92,7 +93,7 @@ CONFORMANCE_CASE(Exits, HltWithoutExiting) {
         "exit "
         "from the HLT state saves activity state 1. \"Activity State\" (27.7.2): an injected interrupt makes "
         "the processor active.");
-    guest.config().hlt_exiting = false;
+    guest.controls().hlt_exiting = false;
     guest.interrupt_host_after(5000, 0x41);
     guest.expect(VmExit::ExternalInterrupt{0x41});
     guest.expect_field(VmcsField::GUEST_ACTIVITY_STATE, 1);
@@ -110,6 +111,7 @@ CONFORMANCE_CASE(Exits, Vmcall) {
         "vmcall", Mode::Long,
         "SDM Vol. 3C \"Instructions That Cause VM Exits Unconditionally\" (26.1.2): VMCALL does. Vol. 3C "
         "\"VMCALL\": in non-root operation nothing else happens, so the registers are the guest's.");
+    guest.needs(&Capabilities::all_hypercalls);
     guest.expect(VmExit::Hypercall{0x1111, {0x2222, 0x3333, 0x4444, 0x5555, 0x6666, 0x7777}});
     guest.expect_equal("RIP", guest.rip(), guest.symbol("after"));
     guest.backend().set_return_value(0xabcdef);
@@ -121,8 +123,8 @@ CONFORMANCE_CASE(Exits, VmcallAtCpl3) {
         "vmcall_at_cpl3", Mode::Long,
         "SDM Vol. 3C \"VMCALL\": in VMX non-root operation there is a VM exit before CPL is looked at.",
         Ring::User);
+    guest.needs(&Capabilities::all_hypercalls);
     const VmExit exit = guest.run();
-    guest.expect_equal("reason", guest.raw().exit_reason.raw, static_cast<uint64_t>(ExitReason::VMCALL));
     guest.expect_equal("hypercall", exit.is<VmExit::Hypercall>(), true);
     guest.expect_end();
 }
@@ -209,10 +211,12 @@ CONFORMANCE_CASE(Exits, Cr0ReadShadow) {
                 "the guest's.");
     guest.state().cr0 &= ~x86::cr0::NE;
     const uint64_t cr0 = guest.state().cr0;
-    guest.expect_handled(ExitReason::CONTROL_REGISTER_ACCESS);
-    const x86::CrAccessQualification to_cr0{0, x86::CrAccessType::MOV_TO, false, Gpr::RAX, 0};
-    guest.expect_equal("qualification", guest.raw().exit_qualification, to_cr0.encode());
-    guest.expect_equal("NE of the real CR0", guest.field(VmcsField::GUEST_CR0) & x86::cr0::NE, x86::cr0::NE);
+    if (guest.expect_handled(ExitReason::CONTROL_REGISTER_ACCESS)) {
+        const x86::CrAccessQualification to_cr0{0, x86::CrAccessType::MOV_TO, false, Gpr::RAX, 0};
+        guest.expect_equal("qualification", guest.raw().exit_qualification, to_cr0.encode());
+        guest.expect_equal("NE of the real CR0", guest.field(VmcsField::GUEST_CR0) & x86::cr0::NE,
+                           x86::cr0::NE);
+    }
     guest.expect_end(
         {{Gpr::RBX, cr0}, {Gpr::RCX, cr0 | x86::cr0::TS}, {Gpr::RDX, cr0}, {Gpr::RSI, cr0 | x86::cr0::NE}});
 }
@@ -370,7 +374,7 @@ CONFORMANCE_CASE(Exits, RdtscIsMonotonic) {
         "rdtsc", Mode::Long,
         "SDM Vol. 3B \"Time-Stamp Counter\" (18.17): the counter is monotonic and each read gives a unique "
         "value. Vol. 3C \"Changes to Instruction Behavior\" (26.3): TSC offsetting adds the offset.");
-    guest.config().tsc_offset = uint64_t{7} << 32;
+    guest.controls().tsc_offset = uint64_t{7} << 32;
     guest.expect_end({{Gpr::RSI, 7}});
     const uint64_t passed = guest.gpr(Gpr::RAX);
     guest.expect_equal("time went on by a little", passed > 0 && passed < 10000, true);
@@ -389,10 +393,11 @@ CONFORMANCE_CASE(Exits, TripleFault) {
         "a "
         "VM exit. \"Saving RIP\" (28.3.3): RIP is that of the instruction that caused the original event.");
     guest.state().idtr.limit = 0;
-    guest.expect_unhandled(ExitReason::TRIPLE_FAULT);
+    guest.expect(VmExit::Unhandled{static_cast<uint64_t>(ExitReason::TRIPLE_FAULT)});
+    guest.expect_gprs({{Gpr::RBX, 7}});
+    if (!guest.sees_vmcs()) return;
     guest.expect_equal("RIP", guest.rip(), guest.symbol("fault"));
     guest.expect_equal("IDT-vectoring information", guest.raw().idt_vectoring_information.valid(), false);
-    guest.expect_gprs({{Gpr::RBX, 7}});
 }
 
 CONFORMANCE_CASE(Exits, TaskSwitchByJump) {
@@ -448,7 +453,7 @@ CONFORMANCE_CASE(Exits, PreemptionTimer) {
                 "SDM Vol. 3C \"VMX-Preemption Timer\" (26.5.1): it counts down by 1 each time bit X of the "
                 "TSC changes, X "
                 "being IA32_VMX_MISC[4:0], and a VM exit comes when it is 0.");
-    guest.config().preemption_timer = {100, true};
+    guest.controls().preemption_timer = {100, true};
     guest.boot();
     const uint64_t start = guest.backend().registers().cycles;
     guest.expect(VmExit::PreemptionTimer{});
@@ -470,7 +475,7 @@ void expect_refusal(Guest& guest, uint64_t reason, const std::string& check, Vmc
     const auto* refusal = exit.get_if<VmExit::FailEntry>();
     guest.expect_equal("an entry that failed", refusal != nullptr, true, line);
     guest.expect_equal("reason", refusal->hardware_entry_failure_reason, reason, line);
-    if (!guest.processor().explains_refusals) return;
+    if (!guest.can().explains_refusals) return;
     const EntryExplanation* why = refusal->explanation;
     guest.expect_equal("explained", why != nullptr, true, line);
     guest.expect_equal(std::string(why->id) + " being " + check, why->id == check, true, line);

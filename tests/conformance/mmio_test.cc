@@ -138,7 +138,7 @@ CONFORMANCE_CASE(Mmio, In32BitMode) {
 CONFORMANCE_CASE(Mmio, InRealMode) {
     guest.start("mmio_16", Mode::Real, kRule);
     constexpr uint64_t kPage = 0x20000;
-    guest.config().mmio.push_back({Gpa(kPage), 0x1000});
+    guest.mmio().push_back({Gpa(kPage), 0x1000});
     guest.map_as(kPage, 0);
     const auto at = [](uint64_t offset) { return kPage + offset - layout::kDeviceBase; };
     expect_write(guest, at(0x120), kWord, 0x1234);

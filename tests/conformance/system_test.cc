@@ -187,7 +187,7 @@ CONFORMANCE_CASE(System, GeneralDetectThatIsInterceptedIsAFault) {
         "SDM Vol. 3C \"Saving RIP, RSP, RFLAGS, and SSP\" (28.3.3): RF is saved as the event's delivery "
         "would; table 28-1: bit 13 of the qualification is BD. \"Architectural State Before a VM Exit\" "
         "(28.1): DR6 and DR7 do not change.");
-    guest.config().exception_bitmap = 1u << static_cast<unsigned>(x86::Vector::DB);
+    guest.controls().exception_bitmap = 1u << static_cast<unsigned>(x86::Vector::DB);
     (void)guest.run();
     guest.expect_equal("reason", guest.raw().exit_reason.raw,
                        static_cast<uint64_t>(ExitReason::EXCEPTION_OR_NMI));
@@ -245,7 +245,7 @@ CONFORMANCE_CASE(System, IretToATaskThatIsNotBusy) {
 
 CONFORMANCE_CASE(System, TaskGateForAFault) {
     guest.start("task_gate_for_a_fault", Mode::Protected32, kTasks);
-    guest.write<uint64_t>(layout::kIdt + 6 * 8, uint64_t{layout::kOtherTss} << 16 | uint64_t{0x85} << 40);
+    guest.write<uint64_t>(layout::kIdt + 6 * 8ul, uint64_t{layout::kOtherTss} << 16 | uint64_t{0x85} << 40);
     expect_task_switch(guest, x86::TaskSwitchSource::IDT_TASK_GATE, "fault", 0);
     guest.expect_equal("vectoring", guest.raw().idt_vectoring_information.raw,
                        x86::EventInfo::exception(x86::Vector::UD).raw);
@@ -254,7 +254,7 @@ CONFORMANCE_CASE(System, TaskGateForAFault) {
 
 CONFORMANCE_CASE(System, TaskGateToABusyTask) {
     guest.start("task_gate_for_a_fault", Mode::Protected32, kTasks);
-    guest.write<uint64_t>(layout::kIdt + 6 * 8, uint64_t{layout::kOtherTss} << 16 | uint64_t{0x85} << 40);
+    guest.write<uint64_t>(layout::kIdt + 6 * 8ul, uint64_t{layout::kOtherTss} << 16 | uint64_t{0x85} << 40);
     guest.write<uint8_t>(kOtherDescriptor + 5, 0x8b);
     guest.expect_end(
         {{Gpr::RSI, layout::kOtherTss | x86::selector_error::EXT}, {Gpr::RDI, guest.symbol("fault")}});

@@ -2,39 +2,34 @@
 #include "tests/conformance/support/guest.h"
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include <cstring>
+#include <stdexcept>
 
 #include "isa/x86/ept.h"
-#include "isa/x86/vmx_controls.h"
 #include "tests/conformance/support/layout.h"
 #include "traces/exit_text.h"
-#include "vcpu/vmx/failure.h"
 
 namespace vtless::conformance {
 namespace {
-
-constexpr uint64_t kWatchdogCycles = 1'000'000;
-constexpr uint8_t kWatchdogVector = 0xfe;
 
 const char* text(x86::ExitReason reason) {
     const char* known = x86::name(reason);
     return known != nullptr ? known : "an unknown reason";
 }
 
-std::string describe(const VCpuError& error) {
-    char message[200];
-    vmx::describe(error, message, sizeof message);
-    return message;
-}
-
-bool needs_unrestricted_guest(const VCpuError& error) {
-    return vmx::FailureDetail::decode(error.detail) ==
-           vmx::FailureDetail{vmx::Failure::MissingControls,
-                              static_cast<uint16_t>(vmx::ControlGroup::Secondary),
-                              x86::SecondaryControls::UNRESTRICTED_GUEST};
-}
+struct Need {
+    bool Capabilities::*capability;
+    const char* without;
+};
+constexpr Need kNeeds[] = {
+    {&Capabilities::ept_violations, "cannot go on after an EPT violation"},
+    {&Capabilities::ept_rights, "cannot take away single EPT rights"},
+    {&Capabilities::ept_accessed_dirty, "does not set EPT's accessed and dirty flags"},
+    {&Capabilities::vmcs, "shows no VMCS"},
+    {&Capabilities::all_hypercalls, "keeps hypercalls to itself"},
+    {&Capabilities::single_string_io, "lets nothing in between the elements of a port string"},
+    {&Capabilities::interrupt_windows, "sees an interrupt window late"},
+    {&Capabilities::cycles, "has no simulated time"},
+};
 
 }  // namespace
 
@@ -42,9 +37,9 @@ void Guest::start(const std::string& name, Mode mode, const char* rule, Ring rin
     name_ = name;
     rule_ = rule;
     image_ = std::make_unique<Image>(name);
-    config_ = {};
-    config_.entry_state = entry_state(mode, ring);
-    config_.mmio.push_back({Gpa(layout::kDeviceBase), 0x2000});
+    setup_ = {};
+    setup_.entry_state = entry_state(mode, ring);
+    setup_.mmio.push_back({Gpa(layout::kDeviceBase), 0x2000});
     fill_memory(backend_->memory(), *image_, mode);
 }
 
@@ -52,25 +47,35 @@ void Guest::start(const Bytes& bytes) {
     name_ = bytes.name;
     rule_ = bytes.rule;
     entry_ = bytes.entry;
-    config_ = bytes.config;
+    setup_ = bytes.setup;
     write_bytes(0, bytes.memory.data(), bytes.memory.size());
+}
+
+void Guest::needs(bool Capabilities::*capability) const {
+    const Capabilities have = can();
+    if (have.*capability) return;
+    for (const Need& need : kNeeds)
+        if (need.capability == capability)
+            throw CannotRun{fmt::format("the backend {} {}", have.backend, need.without)};
+    throw std::logic_error("a capability without a text");
+}
+
+bool Guest::sees_vmcs() {
+    if (can().vmcs) return true;
+    left_details_unchecked_ = true;
+    return false;
 }
 
 void Guest::boot(const std::string& label, int line) {
     booted_ = true;
-    const Result<void> done = backend_->boot(image_ != nullptr ? Gpa(symbol(label)) : entry_, config_);
-    if (!done && needs_unrestricted_guest(done.error()))
-        throw CannotRun{"the processor has no unrestricted guest: " + describe(done.error())};
-    good(done, line);
+    good(backend_->boot(image_ != nullptr ? Gpa(symbol(label)) : entry_, setup_), line);
 }
 
 VmExit Guest::run(int line) {
     if (!booted_) boot("start", line);
-    if (!host_timer_set_) backend_->interrupt_host_after(kWatchdogCycles, kWatchdogVector);
-    host_timer_set_ = false;
     const Result<VmExit> exit = backend_->run();
-    if (!exit) fail("run: " + describe(exit.error()), line);
-    record_.push_back({*exit, raw().exit_reason.raw, backend_->registers()});
+    if (!exit) fail("run: " + backend_->describe(exit.error()), line);
+    record_.push_back({*exit, can().vmcs ? raw().exit_reason.raw : 0, backend_->registers()});
     return *exit;
 }
 
@@ -79,13 +84,23 @@ void Guest::expect(const VmExit& wanted, int line) {
     if (!(exit == wanted)) fail("expected " + traces::exit_text(wanted), line);
 }
 
-void Guest::expect_handled(x86::ExitReason reason, int line) {
+bool Guest::expect_handled(x86::ExitReason reason, int line) {
+    if (!sees_vmcs()) return false;
     const VmExit exit = run(line);
     const bool right = exit.is<VmExit::Nothing>() && raw().exit_reason.basic() == reason;
     if (!right) fail(fmt::format("expected {}, handled", text(reason)), line);
+    return true;
+}
+
+void Guest::expect_window(const std::string& label, x86::ExitReason reason, int line) {
+    needs(&Capabilities::interrupt_windows);
+    if (!run(line).is<VmExit::Nothing>()) fail("expected the end of a run without an exit", line);
+    expect_equal("RIP", rip(), symbol(label), line);
+    if (sees_vmcs()) expect_equal("reason", raw().exit_reason.raw, static_cast<uint64_t>(reason), line);
 }
 
 void Guest::expect_unhandled(x86::ExitReason reason, int line) {
+    needs(&Capabilities::vmcs);
     const VmExit exit = run(line);
     const bool right = exit.is<VmExit::Unhandled>() && raw().exit_reason.basic() == reason;
     if (!right) fail(fmt::format("expected {}, left to the caller", text(reason)), line);
@@ -117,10 +132,13 @@ void Guest::expect_in(uint16_t port, AccessWidth width, uint64_t answer, int lin
 }
 
 void Guest::good(const Result<void>& result, int line) {
-    if (!result) fail(describe(result.error()), line);
+    if (!result) fail(backend_->describe(result.error()), line);
 }
 
 void Guest::map_as(uint64_t page, uint64_t rights) {
+    const bool plain =
+        rights == 0 || rights == x86::ept::RWX || rights == (x86::ept::READ | x86::ept::EXECUTE);
+    if (!plain) needs(&Capabilities::ept_rights);
     uint64_t& entry = ept_entry(page);
     entry = (entry & ~x86::ept::RWX) | rights;
     if (booted_) backend_->flush();
@@ -141,23 +159,23 @@ void Guest::fail(const std::string& what, int line) {
     std::string story = fmt::format("{}: {}\nrule: {}\n", file, what, rule_);
     for (const Observed& step : record_) {
         const auto& gprs = step.registers.gprs;
-        story += fmt::format("  {} ({}) rip {:#x} rflags {:#x} rsp {:#x}", traces::exit_text(step.exit),
-                             text(x86::ExitReasonField{step.exit_reason}.basic()), step.registers.rip,
-                             step.registers.rflags, gprs[4]);
+        story += "  " + traces::exit_text(step.exit);
+        if (can().vmcs) story += fmt::format(" ({})", text(x86::ExitReasonField{step.exit_reason}.basic()));
+        story += fmt::format(" rip {:#x} rflags {:#x} rsp {:#x}", step.registers.rip, step.registers.rflags,
+                             gprs[4]);
         story += fmt::format(" rax {:#x} rcx {:#x} rdx {:#x} rbx {:#x} rsi {:#x} rdi {:#x}\n", gprs[0],
                              gprs[1], gprs[2], gprs[3], gprs[6], gprs[7]);
     }
-    if (booted_) {
+    if (booted_ && can().vmcs) {
         const auto exit = raw();
         story += fmt::format(
             "qualification {:#x} gla {:#x} gpa {:#x} interruption {:#x}/{:#x} vectoring {:#x}/{:#x}\n",
             exit.exit_qualification, exit.guest_linear_address, exit.guest_physical_address,
             exit.interruption_information.raw, exit.interruption_error_code,
             exit.idt_vectoring_information.raw, exit.idt_vectoring_error_code);
-        story += backend_->diagnosis();
     }
-    ADD_FAILURE_AT(file_, line) << story;
-    throw CaseFailed{};
+    if (booted_) story += backend_->diagnosis();
+    throw CaseFailed{line, story};
 }
 
 }  // namespace vtless::conformance

@@ -8,15 +8,16 @@
 #include <optional>
 #include <stdexcept>
 
+#include "isa/x86/vmx_controls.h"
 #include "sim/sanitizer/sanitizer.h"
 #include "sim/vmx/vmx_processor.h"
-#include "tests/conformance/support/layout.h"
+#include "tests/conformance/support/ram.h"
 #include "vcpu/per_cpu.h"
 #include "vcpu/vcpu.h"
+#include "vcpu/vmx/failure.h"
 #include "vcpu/vmx/vmx_per_cpu.h"
 #include "vcpu/vmx/vmx_vcpu.h"
 #include "vmm/cpu_profile.h"
-#include "vmm/memory/ept_table.h"
 
 namespace vtless::conformance {
 namespace {
@@ -31,19 +32,22 @@ static_assert(vmx::VmxVCpu<Processor>::capabilities().deterministic &&
               !vmx::VmxVCpu<Processor>::capabilities().hardware_speed);
 static_assert(ArchVCpu<Arch>);
 
-void require(bool good, const char* what) {
-    if (!good) throw std::runtime_error(what);
+constexpr uint64_t kWatchdogCycles = 1'000'000;
+constexpr uint8_t kWatchdogVector = 0xfe;
+
+bool needs_unrestricted_guest(const VCpuError& error) {
+    return vmx::FailureDetail::decode(error.detail) ==
+           vmx::FailureDetail{vmx::Failure::MissingControls,
+                              static_cast<uint16_t>(vmx::ControlGroup::Secondary),
+                              x86::SecondaryControls::UNRESTRICTED_GUEST};
 }
 
-class VmxOnSimBackend final : public Backend {
+class VmxOnSimBackend final : public Backend, VmcsAccess {
   public:
     explicit VmxOnSimBackend(const Variant& variant)
-        : host_(create_memory()),
-          processor_(create_processor(host_, variant, variant.sanitize ? &sanitizer_ : nullptr)),
-          ept_(create_ept(host_)) {
+        : processor_(create_processor(ram_.host(), variant, variant.sanitize ? &sanitizer_ : nullptr)) {
         require(per_cpu_.init(0, {processor_.get()}).has_value(), "PerCpu::init");
         require(per_cpu_.hardware_enable().has_value(), "PerCpu::hardware_enable");
-        add_memory();
     }
 
     ~VmxOnSimBackend() override {
@@ -51,13 +55,13 @@ class VmxOnSimBackend final : public Backend {
     }
 
     std::string name() const override { return VmxOnSim::kName; }
+    Capabilities capabilities() const override { return Arch::capabilities(); }
     ProcessorFeatures processor() const override {
         const sim::VmxCapabilities& can = processor_->capabilities();
         ProcessorFeatures facts;
         facts.unrestricted_guest = can.secondary.supports(x86::SecondaryControls::UNRESTRICTED_GUEST);
         facts.quiet_cr3 = (can.primary.allowed0() & x86::PrimaryControls::CR3_LOAD_EXITING) == 0;
         facts.ept_accessed_dirty = can.ept_vpid.has(x86::EptVpidCapability::kAccessedDirty);
-        facts.explains_refusals = true;
         facts.xsave = (can.cr4_fixed1 & x86::cr4::OSXSAVE) != 0;
         facts.smep = (can.cr4_fixed1 & x86::cr4::SMEP) != 0;
         facts.smap = (can.cr4_fixed1 & x86::cr4::SMAP) != 0;
@@ -66,27 +70,27 @@ class VmxOnSimBackend final : public Backend {
         facts.preemption_timer_shift = can.misc.preemption_timer_shift();
         return facts;
     }
-    vmm::GuestMemory& memory() override { return memory_; }
-
-    uint64_t& ept_entry(Gpa page) override {
-        Hpa table = ept_.root();
-        for (unsigned level = 4;; --level) {
-            auto* entries = reinterpret_cast<uint64_t*>(host_.map(table));
-            uint64_t& entry = entries[x86::ept::table_index(level, page.value())];
-            if (level == 1 || x86::ept::is_leaf(level, entry)) return entry;
-            table = Hpa(x86::ept::table_address(entry));
-        }
-    }
+    vmm::GuestMemory& memory() override { return ram_.guest(); }
+    uint64_t& ept_entry(Gpa page) override { return ram_.ept_entry(page); }
     void flush() override { require(arch().flush_tlb().has_value(), "flush_tlb"); }
 
-    Result<void> boot(Gpa entry, const vmx::SetupConfig& config) override {
+    Result<void> boot(Gpa entry, const Setup& setup) override {
         auto created = VCpu<Arch>::create(cpu_, {}, {processor_.get()});
         if (!created) return Unexpected(created.error());
         vcpu_.emplace(std::move(*created));
-        if (const auto done = vcpu_->setup(entry, ept_.root(), config); !done) return done;
-        return vcpu_->bind();
+        vmx::SetupConfig config = setup.controls;
+        config.entry_state = setup.entry_state;
+        for (const vmx::MmioRange& range : setup.mmio) config.mmio.push_back(range);
+        const auto done = vcpu_->setup(entry, ram_.ept_root(), config);
+        if (done) return vcpu_->bind();
+        if (!needs_unrestricted_guest(done.error())) return done;
+        throw CannotRun{"the processor has no unrestricted guest: " + describe(done.error())};
     }
-    Result<VmExit> run() override { return vcpu_->run(); }
+    Result<VmExit> run() override {
+        if (!host_timer_set_) interrupt_host_after(kWatchdogCycles, kWatchdogVector);
+        host_timer_set_ = false;
+        return vcpu_->run();
+    }
 
     Registers registers() override {
         Registers all;
@@ -99,6 +103,10 @@ class VmxOnSimBackend final : public Backend {
     }
     void set_gpr(x86::Gpr index, uint64_t value) override {
         require(vcpu_->set_gpr(static_cast<size_t>(index), value).has_value(), "set_gpr");
+    }
+    uint64_t segment_base(x86::SegmentRegister which) override {
+        const auto first = static_cast<unsigned>(x86::VmcsField::GUEST_ES_BASE);
+        return arch().read_field(static_cast<x86::VmcsField>(first + 2 * static_cast<unsigned>(which)));
     }
 
     Result<void> complete_io_read(uint64_t value) override { return arch().complete_io_read(value); }
@@ -116,15 +124,22 @@ class VmxOnSimBackend final : public Backend {
     Result<void> inject_page_fault(Gva address, uint32_t error_code) override {
         return arch().inject_page_fault(address, error_code);
     }
-    void inject_nmi() override { arch().inject_nmi(); }
+    Result<void> inject_nmi() override { return arch().inject_nmi(), Result<void>(); }
     void interrupt_host_after(uint64_t cycles, uint8_t vector) override {
         processor_->set_host_timer(processor_->rdtsc() + cycles, vector);
+        host_timer_set_ = true;
     }
 
+    VmcsAccess* vmcs() override { return this; }
     vmx::RawVmxExit raw_exit() override { return arch().raw_exit(); }
     uint64_t read_field(x86::VmcsField field) override { return arch().read_field(field); }
     void write_field(x86::VmcsField field, uint64_t value) override { arch().write_field(field, value); }
 
+    std::string describe(const VCpuError& error) const override {
+        char message[200];
+        vmx::describe(error, message, sizeof message);
+        return message;
+    }
     std::string diagnosis() override {
         const EntryExplanation* why = processor_->entry_explanation();
         if (why == nullptr) return {};
@@ -133,13 +148,6 @@ class VmxOnSimBackend final : public Backend {
     }
 
   private:
-    static constexpr uint64_t kHostBytes = 16 << 20;
-
-    static sim::HostMemory create_memory() {
-        auto created = sim::HostMemory::create(kHostBytes);
-        require(created.has_value(), "host memory");
-        return std::move(*created);
-    }
     static std::unique_ptr<Processor> create_processor(sim::HostMemory& memory, const Variant& variant,
                                                        sim::Sanitizer* sanitizer) {
         sim::VmxProcessorConfig config;
@@ -154,24 +162,6 @@ class VmxOnSimBackend final : public Backend {
         if (!created) throw std::runtime_error(created.error());
         return std::move(*created);
     }
-    static vmm::EptTable<sim::HostMemory> create_ept(sim::HostMemory& memory) {
-        auto created = vmm::EptTable<sim::HostMemory>::create(memory);
-        require(created.has_value(), "EPT root");
-        return std::move(*created);
-    }
-
-    void add_memory() {
-        constexpr uint64_t kPage = 4096;
-        Hpa ram;
-        require(host_.allocate_frames(layout::kRamBytes / kPage, layout::kSmallPages, ram), "guest memory");
-        require(memory_.add({Gpa(0), layout::kRamBytes, ram, host_.map(ram)}), "guest memory");
-        memory_.set_write_listener([this](Hpa first, uint64_t bytes) { host_.note_write(first, bytes); });
-        for (uint64_t page = 0; page < layout::kSmallPages; page += kPage)
-            require(ept_.map({Gpa(page), ram + page, kPage}), "EPT");
-        const uint64_t rest = layout::kRamBytes - layout::kSmallPages;
-        require(ept_.map({Gpa(layout::kSmallPages), ram + layout::kSmallPages, rest}), "EPT");
-    }
-
     Arch& arch() { return vcpu_->get_arch_vcpu(); }
 
     // One case asks what a misconfigured entry does.
@@ -182,13 +172,12 @@ class VmxOnSimBackend final : public Backend {
     }
 
     sim::Sanitizer sanitizer_{all_but_ept_entries()};
-    sim::HostMemory host_;
+    Ram ram_;
     std::unique_ptr<Processor> processor_;
-    vmm::EptTable<sim::HostMemory> ept_;
-    vmm::GuestMemory memory_;
     PhysCpu cpu_{0};
     PerCpu<vmx::VmxPerCpu<Processor>> per_cpu_;
     std::optional<VCpu<Arch>> vcpu_;
+    bool host_timer_set_ = false;  // by the case; a watchdog otherwise
 };
 
 }  // namespace
@@ -196,5 +185,7 @@ class VmxOnSimBackend final : public Backend {
 std::unique_ptr<Backend> VmxOnSim::create(const Variant& variant) {
     return std::make_unique<VmxOnSimBackend>(variant);
 }
+
+bool VmxOnSim::may_skip() { return std::getenv("VTLESS_TEST_CPU") != nullptr; }
 
 }  // namespace vtless::conformance
