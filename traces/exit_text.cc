@@ -9,6 +9,8 @@ namespace {
 
 struct Fields {
     std::string text;
+    bool mmio_register = true;
+    bool vmcs = true;
 
     void operator()(const VmExit::Hypercall& exit) {
         add("nr", exit.nr);
@@ -17,6 +19,7 @@ struct Fields {
     void operator()(const VmExit::MmioRead& exit) {
         add("addr", exit.addr.value());
         add("width", bytes(exit.width));
+        if (!mmio_register) return;
         add("reg", exit.reg);
         add("reg_width", bytes(exit.reg_width));
         add("signed", exit.signed_ext);
@@ -67,7 +70,7 @@ struct Fields {
     void operator()(const VmExit::PreemptionTimer&) {}
     void operator()(const VmExit::Unhandled& exit) {
         add("raw", exit.raw);
-        add("qualification", exit.qualification);
+        if (vmcs) add("qualification", exit.qualification);
     }
 
   private:
@@ -76,12 +79,17 @@ struct Fields {
     }
 };
 
-}  // namespace
-
-std::string exit_text(const VmExit& exit) {
-    Fields fields{name(exit.kind())};
+std::string text_of(const VmExit& exit, Fields fields) {
     exit.visit([&fields](const auto& payload) { fields(payload); });
     return std::move(fields.text);
+}
+
+}  // namespace
+
+std::string exit_text(const VmExit& exit) { return text_of(exit, {name(exit.kind())}); }
+
+std::string exit_text(const VmExit& exit, const Capabilities& can) {
+    return text_of(exit, {name(exit.kind()), can.mmio_register, can.vmcs});
 }
 
 }  // namespace vtless::traces

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -18,6 +19,8 @@ namespace {
 constexpr std::string_view kMagic = "vtless-trace ";
 constexpr std::string_view kEnd = "end ";
 constexpr std::string_view kNote = "# ";
+constexpr std::string_view kBackend = "backend=";
+constexpr std::string_view kAbsent = " absent=";
 
 // The number after `prefix`, if the line is just that.
 bool number_after(std::string_view line, std::string_view prefix, uint64_t& value) {
@@ -27,28 +30,68 @@ bool number_after(std::string_view line, std::string_view prefix, uint64_t& valu
     return error == std::errc{} && stop == end;
 }
 
+void write_registers(std::string& line, const Observation& seen) {
+    auto out = std::back_inserter(line);
+    fmt::format_to(out, " rip={:#x} rflags={:#x} cr0={:#x} cr3={:#x} cr4={:#x}", seen.rip, seen.rflags,
+                   seen.cr0, seen.cr3, seen.cr4);
+    for (unsigned i = 0; i < x86::kGprCount; ++i)
+        fmt::format_to(out, " {}={:#x}", x86::name(static_cast<x86::Gpr>(i)), seen.gprs[i]);
+}
+
+bool is_name(std::string_view text) {
+    return !text.empty() && text.find_first_of(" ,=") == std::string_view::npos;
+}
+
+// "backend=NAME" or "backend=NAME absent=FIELD,FIELD...".
+bool parse_backend(std::string_view line, Trace& trace) {
+    if (!line.starts_with(kBackend)) return false;
+    line.remove_prefix(kBackend.size());
+    const size_t name_end = std::min(line.find(kAbsent), line.size());
+    trace.backend = line.substr(0, name_end);
+    if (!is_name(trace.backend)) return false;
+    line.remove_prefix(name_end);
+    if (line.empty()) return true;
+    line.remove_prefix(kAbsent.size());
+    for (;;) {
+        const size_t end = std::min(line.find(','), line.size());
+        if (!is_name(line.substr(0, end))) return false;
+        trace.absent.emplace_back(line.substr(0, end));
+        if (end == line.size()) return true;
+        line.remove_prefix(end + 1);
+    }
+}
+
 }  // namespace
 
-Expected<TraceWriter, std::string> TraceWriter::create(const std::string& path) {
+std::vector<std::string> absent_fields(const Capabilities& can) {
+    std::vector<std::string> names;
+    if (!can.cycles) names.push_back("cycles");
+    if (!can.vmcs) names.insert(names.end(), {"raw", "qualification"});
+    if (!can.mmio_register) names.insert(names.end(), {"reg", "reg_width", "signed"});
+    return names;
+}
+
+Expected<TraceWriter, std::string> TraceWriter::create(const std::string& path, const Capabilities& can) {
     std::FILE* file = std::fopen(path.c_str(), "wb");
     if (file == nullptr)
         return Unexpected(fmt::format("cannot write trace {}: {}", path, std::strerror(errno)));
-    fmt::print(file, "{}{}\n", kMagic, kVersion);
-    return TraceWriter(file);
+    fmt::print(file, "{}{}\n{}{}", kMagic, kVersion, kBackend, can.backend);
+    const auto absent = absent_fields(can);
+    if (!absent.empty()) fmt::print(file, "{}{}", kAbsent, fmt::join(absent, ","));
+    fmt::print(file, "\n");
+    return TraceWriter(file, can);
 }
 
 TraceWriter::~TraceWriter() { close(); }
 
 void TraceWriter::write(const VmExit& exit, const Observation& seen) {
-    std::string line = fmt::format(
-        "{} cycles={} exit={} raw={:#x} qualification={:#x} rip={:#x} rflags={:#x} cr0={:#x} cr3={:#x} "
-        "cr4={:#x}",
-        count_++, seen.cycles, exit_text(exit), seen.raw_reason, seen.qualification, seen.rip, seen.rflags,
-        seen.cr0, seen.cr3, seen.cr4);
-    for (unsigned i = 0; i < x86::kGprCount; ++i) {
-        fmt::format_to(std::back_inserter(line), " {}={:#x}", x86::name(static_cast<x86::Gpr>(i)),
-                       seen.gprs[i]);
-    }
+    std::string line = std::to_string(count_++);
+    auto out = std::back_inserter(line);
+    if (can_.cycles) fmt::format_to(out, " cycles={}", seen.cycles);
+    fmt::format_to(out, " exit={}", exit_text(exit, can_));
+    if (can_.vmcs) fmt::format_to(out, " raw={:#x} qualification={:#x}", seen.raw_reason, seen.qualification);
+    if (seen.before) fmt::format_to(out, " registers=before");
+    if (!seen.unread) write_registers(line, seen);
     line.push_back('\n');
     std::fwrite(line.data(), 1, line.size(), file_.get());
 }
@@ -80,6 +123,11 @@ Expected<Trace, std::string> read_trace(const std::string& path) {
         return refuse(fmt::format("version {}, this program reads versions 1 to {}", version, kVersion));
     }
     Trace trace;
+    trace.backend = "vmx";
+    constexpr uint64_t kFirstWithBackend = 3;
+    const bool named = version >= kFirstWithBackend;
+    if (named && (!std::getline(file, line) || !parse_backend(line, trace)))
+        return refuse(fmt::format("the second line is \"{:.60}\", expected \"{}NAME\"", line, kBackend));
     std::vector<std::string>& lines = trace.exits;
     while (std::getline(file, line) && !file.eof()) {
         uint64_t count = 0;
@@ -88,7 +136,8 @@ Expected<Trace, std::string> read_trace(const std::string& path) {
         } else if (!line.starts_with(kEnd)) {
             if (!line.starts_with(fmt::format("{} ", lines.size()))) {
                 return refuse(fmt::format("line {}: \"{:.40}\" is not exit {}",
-                                          lines.size() + trace.notes.size() + 2, line, lines.size()));
+                                          lines.size() + trace.notes.size() + (named ? 3 : 2), line,
+                                          lines.size()));
             }
             lines.push_back(line);
         } else if (!number_after(line, kEnd, count) || count != lines.size()) {

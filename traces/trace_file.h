@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // A trace as plain text, one line for each exit, so that people and the usual tools can read it:
 //
-//   vtless-trace 2
+//   vtless-trace 3
+//   backend=vmx
 //   0 cycles=1234 exit=IoWrite,port=0x402,width=1,data=0x41 raw=0x1e qualification=0x... rip=... rax=...
 //   # sanitizer: event.overwritten: ...
 //   ...
 //   end 1
 //
 // The last line counts the exits; a trace without it is incomplete. A line that begins with # is a note on
-// the exit that follows.
+// the exit that follows. The second line names the backend, and what it cannot say, which its exits then do
+// not have: "backend=kvm absent=cycles,raw,qualification,reg,reg_width,signed". registers=before says that
+// the exit's instruction is not finished, as far as RIP and other registers go.
 #pragma once
 
 #include <array>
@@ -21,13 +24,14 @@
 
 #include "isa/expected.h"
 #include "isa/x86/registers.h"
+#include "vcpu/capabilities.h"
 #include "vcpu/exit.h"
 
 namespace vtless::traces {
 
-inline constexpr unsigned kVersion = 2;  // 1 had no notes
+inline constexpr unsigned kVersion = 3;  // 1 had no notes, 2 no line for the backend, which was vmx
 
-// What a line says besides the exit.
+// What a line says besides the exit. What the backend lacks is not written.
 struct Observation {
     uint64_t cycles = 0;
     uint64_t raw_reason = 0;  // the hardware's exit reason field
@@ -38,13 +42,18 @@ struct Observation {
     uint64_t cr3 = 0;
     uint64_t cr4 = 0;
     std::array<uint64_t, x86::kGprCount> gprs{};
+    bool before = false;  // the registers are those before the instruction is finished
+    bool unread = false;  // the registers could not be read: none is written
 };
+
+// Names of fields that a backend's traces do not have.
+std::vector<std::string> absent_fields(const Capabilities& can);
 
 // Writes a trace; the end line is written when it is closed or destroyed.
 class TraceWriter {
   public:
-    // The error says what could not be done.
-    static Expected<TraceWriter, std::string> create(const std::string& path);
+    // can: the recorded backend's. The error says what could not be done.
+    static Expected<TraceWriter, std::string> create(const std::string& path, const Capabilities& can);
     TraceWriter(TraceWriter&&) = default;
     TraceWriter& operator=(TraceWriter&&) = delete;
     ~TraceWriter();
@@ -59,9 +68,10 @@ class TraceWriter {
     struct Close {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
-    explicit TraceWriter(std::FILE* file) : file_(file) {}
+    TraceWriter(std::FILE* file, const Capabilities& can) : file_(file), can_(can) {}
 
     std::unique_ptr<std::FILE, Close> file_;
+    Capabilities can_;
     uint64_t count_ = 0;
 };
 
@@ -71,7 +81,9 @@ struct Trace {
         std::string text;
     };
 
-    std::vector<std::string> exits;  // a line each
+    std::string backend;
+    std::vector<std::string> absent;  // fields that the backend cannot say
+    std::vector<std::string> exits;   // a line each
     std::vector<Note> notes;
 };
 

@@ -13,8 +13,7 @@ namespace vtless::vmm {
 
 namespace {
 
-// Guest-physical addresses that the processor has: 40 bits.
-constexpr uint64_t kPhysicalEnd = uint64_t{1} << 40;
+constexpr uint64_t kPhysicalEnd = uint64_t{1} << kPhysicalBits;
 
 // Whether what is read fits into the machine's memory is for the loaders to say.
 struct ReadImages {

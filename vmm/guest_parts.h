@@ -24,6 +24,9 @@ struct GuestImages {
     uint64_t rom_bytes() const { return firmware ? firmware->bytes.size() : 0; }
 };
 
+// Of guest-physical addresses. The processor has as many, or is said to.
+inline constexpr unsigned kPhysicalBits = 40;
+
 // The size of the memory is checked here, too.
 Result<GuestImages> read_guest(const GuestRunConfig& config);
 Result<BootState> load_guest(const GuestRunConfig& config, const GuestImages& images, GuestMemory& memory);

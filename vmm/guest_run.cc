@@ -108,7 +108,7 @@ Result<GuestRunResult> run_as(const GuestRunConfig& config, SimPlatform& platfor
 
 Result<GuestRunResult> run_traced(const GuestRunConfig& config, SimPlatform& platform, Board& board,
                                   const BootState& boot) {
-    auto writer = traces::TraceWriter::create(config.trace);
+    auto writer = traces::TraceWriter::create(config.trace, SimVmxVCpu::capabilities());
     if (!writer) return fail("{}", writer.error());
     NotedFindings findings(config.processor.sanitizer);
     const RecordedVCpu::CreateConfig create{{&platform.processor()},

@@ -19,41 +19,37 @@ constexpr std::chrono::nanoseconds kLongestRun = std::chrono::milliseconds(10);
 
 static_assert(kTscHz == 1'000'000'000, "cycles are nanoseconds");
 
-uint64_t KvmMachineCpu::cycles() const {
+uint64_t KvmMachineBase::cycles() const {
     const auto passed = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_);
     return static_cast<uint64_t>(passed.count()) + skipped_;
 }
 
-void KvmMachineCpu::idle_until(uint64_t target) {
+void KvmMachineBase::idle_until(uint64_t target) {
     if (const uint64_t now = cycles(); target > now) skipped_ += target - now;
 }
 
-VCpuResult<VmExit> KvmMachineCpu::run() {
+void KvmMachineBase::start_slice() {
     const uint64_t now = cycles();
     const uint64_t left = timer_ > now ? timer_ - now : 1;
     const auto longest = static_cast<uint64_t>(kLongestRun.count());
-    arch().set_time_slice(std::chrono::nanoseconds(std::min(left, longest)));
-    auto exit = vcpu_.run();
-    if (const auto* fail = exit ? exit->get_if<VmExit::FailEntry>() : nullptr; fail != nullptr)
-        note_ = fmt::format("{}: {}", fail->explanation->id, fail->explanation->sentence);
-    return exit;
+    arch_.set_time_slice(std::chrono::nanoseconds(std::min(left, longest)));
 }
 
-VCpuResult<void> KvmMachineCpu::inject_interrupt(uint8_t vector) {
-    if (auto closed = arch().cancel_interrupt_window(); !closed) return closed;
-    return vcpu_.inject_interrupt(vector);
+void KvmMachineBase::note_failed_entry(const VmExit& exit) {
+    if (const auto* fail = exit.get_if<VmExit::FailEntry>(); fail != nullptr)
+        note_ = fmt::format("{}: {}", fail->explanation->id, fail->explanation->sentence);
 }
 
 // What cannot be read is 0: the run ends with the error at the next entry.
-ExitRegisters KvmMachineCpu::exit_registers() {
-    const auto state = arch().read_state();
+ExitRegisters KvmMachineBase::exit_registers() {
+    const auto state = arch_.read_state();
     if (!state) return {};
     return {state->gprs, state->rip, state->rflags, state->cr0, state->cr3, state->cr4};
 }
 
-ProcessorState KvmMachineCpu::processor_state() {
+ProcessorState KvmMachineBase::processor_state() {
     ProcessorState shown;
-    const auto state = arch().read_state();
+    const auto state = arch_.read_state();
     if (!state) return shown;
     shown.gprs = state->gprs;
     shown.rip = state->rip;
@@ -72,11 +68,11 @@ ProcessorState KvmMachineCpu::processor_state() {
 }
 
 // As many bytes as can be read, up to 16.
-std::vector<uint8_t> KvmMachineCpu::read_code(Gva start) {
+std::vector<uint8_t> KvmMachineBase::read_code(Gva start) {
     std::vector<uint8_t> code;
     for (uint64_t i = 0; i < 16; ++i) {
         uint8_t byte = 0;
-        const auto where = arch().translate(start + i);
+        const auto where = arch_.translate(start + i);
         if (!where || !*where || !memory_.read(**where, std::span(&byte, 1))) break;
         code.push_back(byte);
     }

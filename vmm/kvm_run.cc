@@ -5,6 +5,8 @@
 #include <utility>
 #include <variant>
 
+#include "traces/recorder.h"
+#include "traces/trace_file.h"
 #include "vcpu/kvm/failure.h"
 #include "vmm/kvm_machine_cpu.h"
 #include "vmm/loaders/firmware.h"
@@ -20,7 +22,6 @@ Result<void> check_possible(const GuestRunConfig& config) {
         {"--kernel: the machine has no local APIC, and KVM's own clock and APIC are not offered",
          std::holds_alternative<LinuxGuest>(config.guest)},
         {"--max-cycles: KVM has no simulated cycles", config.limits.max_cycles != kNever},
-        {"--trace: KVM shows no exit fields", !config.trace.empty()},
         {"--dump-vmcs: KVM shows no VMCS", !config.dump_vmcs.empty()},
         {"--flush-seed: KVM has no engine", config.processor.engine.flush_seed != 0},
         {"--sanitize: KVM shows no VMX instructions", config.processor.sanitizer != nullptr},
@@ -30,11 +31,15 @@ Result<void> check_possible(const GuestRunConfig& config) {
     return {};
 }
 
-// There is no local APIC, and the guest is not told that it could ask KVM for a clock.
-void hide_apic_and_kvm(void* context, uint32_t leaf, uint32_t subleaf, x86::CpuidResult& result) {
+// There is no local APIC, the guest is not told that it could ask KVM for a clock, and addresses end where
+// the machine's do. SDM Vol. 2A "CPUID" (leaf 80000008H): EAX[7:0].
+void describe_machine(void* context, uint32_t leaf, uint32_t subleaf, x86::CpuidResult& result) {
     namespace cpuid = x86::cpuid;
     if (leaf == cpuid::kFeatures) result.edx &= ~cpuid::leaf1_edx::APIC;
     if (leaf >= cpuid::kHypervisorVendor && leaf < cpuid::kHypervisorVendor + 0x100) result = {};
+    constexpr uint32_t kBits = 0xff;
+    if (leaf == cpuid::kAddressSizes && (result.eax & kBits) > kPhysicalBits)
+        result.eax = (result.eax & ~kBits) | kPhysicalBits;
     const auto* inner = static_cast<const vmx::CpuidHook*>(context);
     if (inner->function != nullptr) inner->function(inner->context, leaf, subleaf, result);
 }
@@ -50,20 +55,45 @@ struct Parts {
     const BootState& boot;
 };
 
-Result<GuestRunResult> run_vcpu(const GuestRunConfig& config, const Parts& parts) {
+// Writes a line of the trace for each exit.
+struct KvmTraceSink {
+    void operator()(kvm::KvmVCpu& arch, const VmExit& exit) const {
+        traces::Observation seen;
+        if (const auto now = arch.read_exit_state()) {
+            seen.before = now->before;
+            seen.rip = now->state.rip;
+            seen.rflags = now->state.rflags;
+            seen.cr0 = now->state.cr0;
+            seen.cr3 = now->state.cr3;
+            seen.cr4 = now->state.cr4;
+            seen.gprs = now->state.gprs;
+        } else {
+            seen.unread = true;
+            writer->note("registers: " + kvm::describe(now.error()));
+        }
+        writer->write(exit, seen);
+    }
+    traces::TraceWriter* writer = nullptr;
+};
+
+using RecordedKvmVCpu = traces::Recorder<kvm::KvmVCpu, KvmTraceSink>;
+
+template <class A>
+Result<GuestRunResult> run_as(const GuestRunConfig& config, const Parts& parts,
+                              const typename A::CreateConfig& create) {
     PhysCpu phys_cpu(0);
-    auto vcpu = VCpu<kvm::KvmVCpu>::create(phys_cpu, {}, {&parts.vm});
+    auto vcpu = VCpu<A>::create(phys_cpu, {}, create);
     if (!vcpu) return Unexpected(describe_failure("the virtual CPU cannot be made", vcpu.error()));
     kvm::SetupConfig setup;
     setup.entry_state = parts.boot.registers;
     setup.mmio = device_ranges(parts.memory.guest());
     vmx::CpuidHook inner = config.cpuid_hook;
-    setup.cpuid_hook = {hide_apic_and_kvm, &inner};
+    setup.cpuid_hook = {describe_machine, &inner};
     auto ready = vcpu->setup(parts.boot.entry, parts.memory.ept_root(), setup);
     if (ready) ready = vcpu->bind();
     if (!ready) return Unexpected(describe_failure("the virtual CPU cannot be set up", ready.error()));
 
-    KvmMachineCpu cpu(*vcpu, parts.memory.guest());
+    KvmMachineCpu<A> cpu(*vcpu, parts.memory.guest());
     Machine machine(parts.board, parts.memory.guest(), cpu);
     GuestRunResult result;
     result.outcome = machine.run(config.limits);
@@ -73,6 +103,15 @@ Result<GuestRunResult> run_vcpu(const GuestRunConfig& config, const Parts& parts
     }
     result.statistics = machine.statistics();
     if (result.outcome.guest_failed()) result.state = describe(cpu.processor_state());
+    return result;
+}
+
+Result<GuestRunResult> run_vcpu(const GuestRunConfig& config, const Parts& parts) {
+    if (config.trace.empty()) return run_as<kvm::KvmVCpu>(config, parts, {&parts.vm});
+    auto writer = traces::TraceWriter::create(config.trace, kvm::KvmVCpu::capabilities());
+    if (!writer) return fail("{}", writer.error());
+    auto result = run_as<RecordedKvmVCpu>(config, parts, {{&parts.vm}, {&*writer}});
+    if (!writer->close()) return fail("trace {}: could not be written completely", config.trace);
     return result;
 }
 

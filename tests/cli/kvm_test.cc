@@ -100,7 +100,6 @@ TEST_F(Kvm, EndlessGuestIsEndedByTheLimit) {
 TEST(KvmBackend, NamesWhatItCannotDo) {
     const std::pair<std::vector<std::string>, const char*> cases[] = {
         {{"--max-cycles", "5"}, "not on --backend kvm: --max-cycles"},
-        {{"--trace", "/dev/null"}, "not on --backend kvm: --trace"},
         {{"--dump-vmcs", "/dev/null"}, "not on --backend kvm: --dump-vmcs"},
         {{"--flush-seed", "5"}, "not on --backend kvm: --flush-seed"},
         {{"--sanitize"}, "not on --backend kvm: --sanitize"},

@@ -13,6 +13,19 @@
 namespace vtless::traces {
 namespace {
 
+constexpr Capabilities can_say_everything() {
+    Capabilities can;
+    can.backend = "vmx";
+    can.vmcs = can.mmio_register = can.cycles = true;
+    return can;
+}
+
+constexpr Capabilities like_kvm() {
+    Capabilities can;
+    can.backend = "kvm";
+    return can;
+}
+
 class TraceFile : public ::testing::Test {
   protected:
     TraceFile()
@@ -22,7 +35,7 @@ class TraceFile : public ::testing::Test {
 
     // n exits; the one numbered `odd` has another RAX, and the one numbered `noted` a note.
     void write(unsigned n, unsigned odd = ~0u, unsigned noted = ~0u) {
-        auto writer = TraceWriter::create(path);
+        auto writer = TraceWriter::create(path, can_say_everything());
         ASSERT_TRUE(writer);
         for (unsigned i = 0; i < n; ++i) {
             Observation seen;
@@ -59,7 +72,7 @@ TEST_F(TraceFile, IsReadBackLineByLine) {
         << lines[1];
     EXPECT_NE(lines[1].find(" rip=0xfff1 "), std::string::npos);
     EXPECT_TRUE(trace->notes.empty());
-    EXPECT_TRUE(content().starts_with("vtless-trace 2\n"));
+    EXPECT_TRUE(content().starts_with("vtless-trace 3\nbackend=vmx\n0 "));
     EXPECT_TRUE(content().ends_with("\nend 3\n"));
 }
 
@@ -79,13 +92,47 @@ TEST_F(TraceFile, EmptyTraceIsATrace) {
     ASSERT_TRUE(read_trace(path));
 }
 
-TEST_F(TraceFile, OfTheVersionBeforeIsRead) {
+TEST_F(TraceFile, OfTheVersionsBeforeAreRead) {
     write(3);
-    std::string text = content();
-    replace(text.replace(text.find('2'), 1, "1"));
+    const std::string now = content();
+    const std::string before = now.substr(now.find("backend=vmx\n") + 12);
+    for (const char* version : {"1", "2"}) {
+        replace(std::string("vtless-trace ") + version + "\n" + before);
+        const auto trace = read_trace(path);
+        ASSERT_TRUE(trace) << trace.error();
+        EXPECT_EQ(trace->exits.size(), 3u);
+        EXPECT_EQ(trace->backend, "vmx");
+    }
+}
+
+TEST_F(TraceFile, WhatABackendLacksIsAbsentByName) {
+    auto writer = TraceWriter::create(path, like_kvm());
+    ASSERT_TRUE(writer);
+    Observation seen;
+    seen.cycles = seen.raw_reason = 7;
+    seen.before = true;
+    writer->write(VmExit::MmioRead{Gpa(0xb8000), AccessWidth::Word}, seen);
+    seen.before = false;
+    seen.unread = true;
+    writer->write(VmExit::Unhandled{2, 0}, seen);
+    ASSERT_TRUE(writer->close());
     const auto trace = read_trace(path);
     ASSERT_TRUE(trace) << trace.error();
-    EXPECT_EQ(trace->exits.size(), 3u);
+    EXPECT_EQ(trace->backend, "kvm");
+    EXPECT_EQ(trace->absent,
+              (std::vector<std::string>{"cycles", "raw", "qualification", "reg", "reg_width", "signed"}));
+    EXPECT_EQ(trace->exits[0].find("0 exit=MmioRead,addr=0xb8000,width=0x2 registers=before rip=0x0 rflags"),
+              0u)
+        << trace->exits[0];
+    EXPECT_EQ(trace->exits[1], "1 exit=Unhandled,raw=0x2");
+}
+
+TEST_F(TraceFile, RefusesABadLineForTheBackend) {
+    for (const char* line : {"", "backend=", "backend=a b", "backend=kvm absent=", "backend=kvm absent=a,,b",
+                             "backend=kvm absent=a=b", "0 exit=Halt"}) {
+        replace(std::string("vtless-trace 3\n") + line + "\nend 0\n");
+        expect_refused("the second line is \"" + std::string(line) + "\", expected \"backend=NAME\"");
+    }
 }
 
 TEST_F(TraceFile, RefusesWhatIsNoTrace) {
@@ -93,12 +140,12 @@ TEST_F(TraceFile, RefusesWhatIsNoTrace) {
     replace("");
     expect_refused("the file is empty");
     replace("GIF89a\n");
-    expect_refused("not a trace: the first line is \"GIF89a\", expected \"vtless-trace 2\"");
+    expect_refused("not a trace: the first line is \"GIF89a\", expected \"vtless-trace 3\"");
     replace("vtless-trace\n");
     expect_refused("not a trace");
-    for (const char* version : {"3", "0"}) {
+    for (const char* version : {"4", "0"}) {
         replace(std::string("vtless-trace ") + version + "\nend 0\n");
-        expect_refused(std::string("version ") + version + ", this program reads versions 1 to 2");
+        expect_refused(std::string("version ") + version + ", this program reads versions 1 to 3");
     }
 }
 
@@ -127,10 +174,10 @@ TEST_F(TraceFile, RefusesDamagedTraces) {
 }
 
 TEST_F(TraceFile, SaysWhyItCannotBeWritten) {
-    const auto writer = TraceWriter::create("/nonexistent/trace");
+    const auto writer = TraceWriter::create("/nonexistent/trace", like_kvm());
     ASSERT_FALSE(writer);
     EXPECT_EQ(writer.error(), "cannot write trace /nonexistent/trace: No such file or directory");
-    auto full = TraceWriter::create("/dev/full");
+    auto full = TraceWriter::create("/dev/full", like_kvm());
     ASSERT_TRUE(full);
     EXPECT_FALSE(full->close());
 }

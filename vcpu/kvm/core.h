@@ -59,6 +59,7 @@ class Core {
     Result<uint64_t> gpr(x86::Gpr index);
     Result<void> set_gpr(x86::Gpr index, uint64_t value);
     Result<GuestState> state();
+    Result<ExitState> state_at_exit();
     Result<void> set_state(const GuestState& state);
     Result<std::optional<Gpa>> translate(Gva address);
 
@@ -99,6 +100,7 @@ class Core {
     Gpa entry_;
     Hpa ept_root_;
     bool shares_root_ = false;
+    bool shows_apic_ = false;
     bool set_up_ = false;
     bool bound_ = false;
 

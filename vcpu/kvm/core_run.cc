@@ -122,6 +122,19 @@ Result<GuestState> Core::state() {
     return load(regs_, sregs_);
 }
 
+// What settling would answer is the embedder's to answer: an MSR access may yet be a fault.
+Result<ExitState> Core::state_at_exit() {
+    if (!exits_.in_flight()) {
+        const auto now = state();
+        return now ? Result<ExitState>({*now, false}) : Result<ExitState>(Unexpected(now.error()));
+    }
+    kvm_regs regs{};
+    kvm_sregs sregs{};
+    if (const auto done = call(fd_, KVM_GET_REGS, &regs); !done) return Unexpected(done.error());
+    if (const auto done = call(fd_, KVM_GET_SREGS, &sregs); !done) return Unexpected(done.error());
+    return ExitState{load(regs, sregs), true};
+}
+
 Result<void> Core::set_state(const GuestState& state) {
     if (exits_.waits())
         return fail_with(VCpuErrc::InvalidInput, Failure::NotCompleted, static_cast<uint32_t>(exits_.kind()));

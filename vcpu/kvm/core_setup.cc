@@ -65,6 +65,8 @@ Result<void> Core::load_cpuid() {
         if (!config_.cpuid) set_apic_id(entry, id_);
         const vmx::CpuidHook& hook = config_.cpuid_hook;
         if (hook.function != nullptr) hook.function(hook.context, entry.leaf, entry.subleaf, entry.result);
+        if (entry.leaf == x86::cpuid::kFeatures)
+            shows_apic_ = (entry.result.edx & x86::cpuid::leaf1_edx::APIC) != 0;
     }
     CpuidTable table(*entries);
     return without_value(call(fd_, kSetCpuid2, table.request()));
@@ -77,6 +79,9 @@ Result<void> Core::load_entry_state() {
     if (entry_.value() < base) return fail_with(VCpuErrc::InvalidInput, Failure::EntryState);
     first.rip = entry_.value() - base;
     if (const auto done = set_state(first); !done) return done;
+    // CPUID's APIC bit is not the table's, but that of IA32_APIC_BASE: SDM Vol. 3A "Enabling or Disabling the
+    // Local APIC" (11.4.3).
+    if (!shows_apic_) sregs_.apic_base &= ~x86::apic_base::ENABLE;
     return flush_registers();
 }
 

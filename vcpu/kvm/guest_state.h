@@ -12,4 +12,9 @@ struct GuestState : vmx::GuestEntryState {  // dr7 and pat are not read back: Kv
     uint64_t cr8 = 0;
 };
 
+struct ExitState {
+    GuestState state;
+    bool before = false;  // KVM has not finished the instruction that exited
+};
+
 }  // namespace vtless::kvm

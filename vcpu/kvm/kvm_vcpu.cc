@@ -45,6 +45,7 @@ void KvmVCpu::set_return_value(uint64_t value) {
     if (!core_->exits().complete_hypercall(value)) (void)core_->set_gpr(x86::Gpr::RAX, value);
 }
 Result<GuestState> KvmVCpu::read_state() { return core_->state(); }
+Result<ExitState> KvmVCpu::read_exit_state() { return core_->state_at_exit(); }
 Result<void> KvmVCpu::write_state(const GuestState& state) { return core_->set_state(state); }
 
 Result<std::optional<Gpa>> KvmVCpu::translate(Gva address) { return core_->translate(address); }
@@ -84,7 +85,7 @@ void KvmVCpu::set_time_slice(std::chrono::nanoseconds slice) { core_->set_time_s
 void KvmVCpu::request_exit() { core_->kick().request(); }
 Result<void> KvmVCpu::flush_tlb() { return core_->vm().map_memory(core_->ept_root()); }
 
-Capabilities KvmVCpu::capabilities() const {
+Capabilities KvmVCpu::capabilities() {
     Capabilities can;
     can.backend = "kvm";
     can.interrupt_windows = can.hardware_speed = host_virtualizes();

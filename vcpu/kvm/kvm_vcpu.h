@@ -51,6 +51,8 @@ class KvmVCpu {
     // All registers. Before a read is completed, and at a WRMSR, RIP is at the instruction.
     Result<GuestState> read_state();
     Result<void> write_state(const GuestState& state);
+    // All registers, right after run(), without a change to the guest: KVM finishes no instruction for it.
+    Result<ExitState> read_exit_state();
 
     // By the guest's page tables; nothing where they lead nowhere.
     Result<std::optional<Gpa>> translate(Gva address);
@@ -81,7 +83,7 @@ class KvmVCpu {
     Result<void> flush_tlb();
 
     // What KVM cannot do, README.md explains.
-    Capabilities capabilities() const;
+    static Capabilities capabilities();
 
   private:
     explicit KvmVCpu(std::unique_ptr<Core> core);

@@ -135,6 +135,44 @@ TEST_F(KvmExits, AccessesToMsrsCarryTheirError) {
     EXPECT_EQ(error, 1);
 }
 
+// A recorder looks before the embedder has answered: finishing the instruction would be the answer.
+TEST_F(KvmExits, RegistersAtAnExitAreReadWithoutFinishingTheInstruction) {
+    kernel_.finish = [](kvm_run&, uint8_t*) -> int { return ADD_FAILURE() << "KVM_RUN", EFAULT; };
+    const auto wrmsr = [this](kvm_run& exit, uint8_t*) {
+        exit.exit_reason = KVM_EXIT_X86_WRMSR;
+        kernel_.regs.rip = 0x1234;
+        return 0;
+    };
+    (void)run(wrmsr);
+    const auto seen = vcpu_->read_exit_state();
+    ASSERT_TRUE(seen);
+    EXPECT_TRUE(seen->before);
+    EXPECT_EQ(seen->state.rip, 0x1234u);
+    EXPECT_TRUE(vcpu_->fail_sysreg_access());
+    uint8_t error = 0;
+    (void)run([&error](kvm_run& exit, uint8_t*) {
+        error = exit.msr.error;
+        return exit.exit_reason = KVM_EXIT_HLT, 0;
+    });
+    EXPECT_EQ(error, 1);
+    EXPECT_FALSE(vcpu_->read_exit_state()->before) << "HLT is finished";
+    kernel_.errors[KVM_GET_REGS] = EIO;
+    (void)run(wrmsr);
+    EXPECT_FALSE(vcpu_->read_exit_state());
+}
+
+// KVM takes CPUID's APIC bit from IA32_APIC_BASE, not from the table.
+TEST_F(KvmExits, AnApicThatCpuidDoesNotShowIsDisabled) {
+    constexpr uint64_t kEnabled = 0xfee00900, kDisabled = 0xfee00100;
+    for (const bool shown : {false, true}) {
+        kernel_.sregs.apic_base = kEnabled;
+        config_.cpuid = {{1, 0, false, {0, 0, 0, shown ? x86::cpuid::leaf1_edx::APIC : 0}}};
+        vcpu_.reset();
+        ASSERT_EQ(text(boot()), "ok");
+        EXPECT_EQ(kernel_.sregs.apic_base, shown ? kEnabled : kDisabled);
+    }
+}
+
 TEST_F(KvmExits, FailedEntryHasItsReasonAndAnExplanation) {
     const VmExit exit = run([](kvm_run& shared, uint8_t*) {
         shared.exit_reason = KVM_EXIT_FAIL_ENTRY;

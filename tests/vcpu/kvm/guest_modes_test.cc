@@ -147,5 +147,15 @@ TEST_F(KvmGuest, CpuidIsWhatTheHookMakesOfIt) {
     EXPECT_EQ(gpr(x86::Gpr::RBX), 0x12345678u);
 }
 
+TEST_F(KvmGuest, HidesTheApicIfCpuidIsToldTo) {
+    config_.cpuid_hook.function = [](void*, uint32_t leaf, uint32_t, x86::CpuidResult& result) {
+        if (leaf == x86::cpuid::kFeatures) result.edx &= ~x86::cpuid::leaf1_edx::APIC;
+    };
+    boot(long_mode(),
+         {0xb8, 1, 0, 0, 0, 0x31, 0xc9, 0x0f, 0xa2, 0xf4});  // mov eax, 1; xor ecx, ecx; cpuid; hlt
+    expect(VmExit::Halt{});
+    EXPECT_EQ(gpr(x86::Gpr::RDX) & x86::cpuid::leaf1_edx::APIC, 0u);
+}
+
 }  // namespace
 }  // namespace vtless::kvm
