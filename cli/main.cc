@@ -33,7 +33,7 @@ Examples:
 Exit status:
   0         the guest ended as asked (or a limit was reached)
   (v<<1)|1  the guest wrote the byte v to the debug exit port 0xf4
-  1         vtless trace diff and vmcs diff: the two differ; vmcs explain: a check is violated
+  1         vtless trace diff, vmcs diff and bench compare: the two differ; vmcs explain: a check is violated
   2         the command line or an input file is not usable; the message says why
   3         the guest failed: triple fault, VM-entry failure, dead lock; the state follows
   4         --sanitize: misuse was found
@@ -91,6 +91,12 @@ int run(int argc, char** argv) {
     trace->require_subcommand(1);
     auto* diff = trace->add_subcommand("diff", "Show the first exit in which two traces differ");
     commands[diff] = vtless::cli::add_trace_diff_command(*diff);
+    auto* bench = app.add_subcommand("bench", "Gate on what benchmarks count");
+    bench->require_subcommand(1);
+    auto* compare = bench->add_subcommand("compare", "Show each counter that is not what it was");
+    commands[compare] = vtless::cli::add_bench_compare_command(*compare);
+    auto* baseline = bench->add_subcommand("baseline", "Make a baseline of a result");
+    commands[baseline] = vtless::cli::add_bench_baseline_command(*baseline);
     auto* vmcs = app.add_subcommand("vmcs", "Explain why a VM entry fails, from a dump of the VMCS");
     vmcs->require_subcommand(1);
     auto* explain = vmcs->add_subcommand("explain", "Run all checks of VM entry on a dump");

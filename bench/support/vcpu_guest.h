@@ -20,13 +20,19 @@ class VcpuGuest {
   public:
     using Backend = vmx::VmxVCpu<sim::VmxProcessor>;
 
-    explicit VcpuGuest(std::span<const uint8_t> code)
-        : memory_(code), processor_(sim::VmxProcessor::create(memory_.host()).value()) {
+    using Change = void (*)(vmx::SetupConfig&);
+
+    // With a change of the usual configuration, and counted, if these are not null.
+    explicit VcpuGuest(std::span<const uint8_t> code, Change change = nullptr,
+                       sim::VmxCounts* counts = nullptr)
+        : memory_(code), processor_(create_processor(memory_.host(), counts)) {
         VTLESS_CHECK(per_cpu_.init(0, {processor_.get()}));
         VTLESS_CHECK(per_cpu_.hardware_enable());
         vcpu_ = std::make_unique<VCpu<Backend>>(
             VCpu<Backend>::create(phys_cpu_, {}, {processor_.get(), 0, {}}).value());
-        VTLESS_CHECK(vcpu_->setup(Gpa(GuestLayout::kCode), memory_.ept_root(), config()));
+        vmx::SetupConfig setup = config();
+        if (change != nullptr) change(setup);
+        VTLESS_CHECK(vcpu_->setup(Gpa(GuestLayout::kCode), memory_.ept_root(), setup));
         VTLESS_CHECK(vcpu_->bind());
     }
 
@@ -53,6 +59,12 @@ class VcpuGuest {
     }
 
   private:
+    static std::unique_ptr<sim::VmxProcessor> create_processor(sim::HostMemory& memory,
+                                                               sim::VmxCounts* counts) {
+        sim::VmxProcessorConfig config;
+        config.counts = counts;
+        return sim::VmxProcessor::create(memory, config).value();
+    }
     static vmx::SetupConfig config() {
         using x86::SegmentRegister;
         vmx::SetupConfig config;

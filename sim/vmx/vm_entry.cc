@@ -52,8 +52,15 @@ VmxStatus VmxProcessor::enter_first(Gprs& gprs, bool launch) {
     }
     VmxStatus status = begin_entry(launch);
     if (status.ok()) status = enter_guest(*operation_.current(), gprs, launch);
+    if (counts_ != nullptr && status.ok()) count_exit();
     if (observed) observer_->after_entry(view(), status);
     return status;
+}
+
+void VmxProcessor::count_exit() {
+    const x86::ExitReasonField reason{operation_.current()->get32(F::EXIT_REASON)};
+    const auto basic = static_cast<unsigned>(reason.basic());
+    if (basic < VmxCounts::kReasons) ++counts_->exits[basic];
 }
 
 VmxStatus VmxProcessor::enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch) {

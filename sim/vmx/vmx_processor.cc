@@ -40,6 +40,7 @@ Expected<std::unique_ptr<VmxProcessor>, std::string> VmxProcessor::create(HostMe
     std::unique_ptr<VmxProcessor> processor(
         new VmxProcessor(config.capabilities, std::move(mmu), std::move(engine).value()));
     if (config.sanitizer != nullptr) processor->observe(config.sanitizer->watch_processor());
+    if (config.counts != nullptr) processor->count_in(*config.counts);
     return processor;
 }
 
@@ -72,11 +73,18 @@ void VmxProcessor::observe(std::unique_ptr<VmxObserver> observer) {
         this);
 }
 
+// Now no access is inline.
+void VmxProcessor::count_in(VmxCounts& counts) {
+    counts_ = &counts;
+    operation_.set_observed();
+}
+
 // ------------------------------------------------------------------------------------------ VMREAD, VMWRITE
 
 VmxStatus VmxProcessor::vmread_unusual(VmcsField field, uint64_t& value) {
     if (const VmxStatus status = operation_.check_vmread(field); !status.ok()) return status;
     if (observer_ != nullptr) observer_->vmread(view(), field);
+    if (counts_ != nullptr) ++counts_->vmreads[vmcs_slot(field)];
     const uint64_t whole = guest_.read(*operation_.current(), x86::full(field));
     value = x86::access_high(field) ? whole >> 32 : whole;
     return VmxStatus::succeed();
@@ -90,6 +98,7 @@ VmxStatus VmxProcessor::vmwrite_other(VmcsField field, uint64_t value) {
         if (const VmxStatus status = operation_.check_vmwrite(field); !status.ok()) return status;
         vmcs = operation_.current();
         if (observer_ != nullptr) observer_->before_vmwrite(view(), field, value);
+        if (counts_ != nullptr) ++counts_->vmwrites[vmcs_slot(field)];
     }
     if (x86::access_high(field)) {
         const uint64_t low = guest_.read(*vmcs, x86::full(field)) & 0xffffffff;

@@ -22,6 +22,7 @@
 #include "sim/vmx/msr_unit.h"
 #include "sim/vmx/non_root.h"
 #include "sim/vmx/root_state.h"
+#include "sim/vmx/vmx_counts.h"
 #include "sim/vmx/vmx_observer.h"
 #include "sim/vmx/vmx_operation.h"
 
@@ -35,6 +36,8 @@ struct VmxProcessorConfig {
     VmxCapabilities capabilities = kEngineCapabilities;
     // Outlives the processor. Null: misuse that silicon tolerates is tolerated.
     Sanitizer* sanitizer = nullptr;
+    // Outlives the processor. Not null: counts, which makes VMREAD, VMWRITE and VM entry slower on the host.
+    VmxCounts* counts = nullptr;
 };
 
 // One logical processor. Starts outside VMX operation with the host state of RootState. Not thread-safe, but
@@ -188,6 +191,7 @@ class VmxProcessor {
                  std::unique_ptr<Engine> engine);
 
     void observe(std::unique_ptr<VmxObserver> observer);
+    void count_in(VmxCounts& counts);
     VmxView view() const { return {operation_.current(), guest_, *engine_, *memory_, *mmu_, capabilities_}; }
 
     bool has_mappings_of(x86::Eptp eptp) const;
@@ -200,6 +204,7 @@ class VmxProcessor {
     x86::VmxStatus enter(Gprs& gprs, bool launch);
     x86::VmxStatus begin_entry(bool launch);
     x86::VmxStatus enter_first(Gprs& gprs, bool launch);
+    void count_exit();
     x86::VmxStatus enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch);
     CheckGroups groups_to_check(const Vmcs& vmcs) const;
     std::optional<x86::VmxStatus> run_checks(Vmcs& vmcs, CheckGroups groups);
@@ -249,6 +254,7 @@ class VmxProcessor {
     GprResidence gprs_;
     std::unique_ptr<EntryRefusal> refusal_;
     std::unique_ptr<VmxObserver> observer_;
+    VmxCounts* counts_ = nullptr;
     uint32_t vmx_abort_ = 0;
     std::string vmx_abort_reason_;
     // The VMCS whose host state root_ still is: neither its fields nor root_ changed since. Else nullptr.

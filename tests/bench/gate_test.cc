@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// What the gate is for: a VMWRITE, an exit and a walk too many are each seen, and named.
+#include <gmock/gmock.h>
+
+#include <string>
+
+#include "bench/exact/operations.h"
+#include "lab/bench_compare.h"
+
+namespace vtless::bench {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const Operation& operation(const std::string& name) {
+    for (const Operation& each : operations())
+        if (name == each.name) return each;
+    ADD_FAILURE() << "no operation " << name;
+    return operations().front();
+}
+
+lab::BenchResult result_of(const std::string& name, const std::function<void(CountedGuest&)>& planted = {}) {
+    const auto guest = guest_of(operation(name));
+    lab::BenchResult result;
+    result.rows["exact/" + name] = {count(operation(name), *guest, planted), {}};
+    return result;
+}
+
+std::string difference(const std::string& name, const std::function<void(CountedGuest&)>& planted) {
+    const auto comparison = lab::compare(result_of(name), result_of(name, planted));
+    EXPECT_FALSE(comparison.equal());
+    return lab::text(comparison);
+}
+
+TEST(Gate, EveryOperationCountsTheSameAgain) {
+    for (const Operation& each : operations()) {
+        const auto comparison = lab::compare(result_of(each.name), result_of(each.name));
+        EXPECT_TRUE(comparison.equal()) << lab::text(comparison);
+    }
+}
+
+// Not some average: each operation does the same.
+TEST(Gate, EveryCounterIsAWholeNumber) {
+    for (const Operation& each : operations()) {
+        for (const auto& [counter, value] : result_of(each.name).rows.begin()->second.counters)
+            EXPECT_EQ(value, static_cast<double>(static_cast<uint64_t>(value)))
+                << each.name << ' ' << counter;
+    }
+}
+
+TEST(Gate, CountingChangesNothing) {
+    const auto code = operation("hlt").code;
+    CountedGuest counted(code);
+    VcpuGuest plain(code);
+    for (int i = 0; i < 50; ++i) {
+        counted->run_to<VmExit::Halt>();
+        plain.run_to<VmExit::Halt>();
+    }
+    EXPECT_EQ(counted->processor().rdtsc(), plain.processor().rdtsc());
+    EXPECT_EQ(counted.counts().instructions, plain.processor().engine().instructions());
+    const auto halts = static_cast<size_t>(x86::ExitReason::HLT);
+    EXPECT_EQ(counted.counts().vmx.exits[halts], 50u);
+}
+
+TEST(Gate, AVmwriteTooManyIsNamed) {
+    const auto write = [](CountedGuest& guest) {
+        guest->backend().write_field(x86::VmcsField::EXCEPTION_BITMAP, 0);
+    };
+    EXPECT_THAT(difference("hlt", write), AllOf(HasSubstr("exact/hlt"), HasSubstr("vmwrite EXCEPTION_BITMAP"),
+                                                HasSubstr("+1  handler")));
+}
+
+TEST(Gate, AVmreadTooManyIsNamed) {
+    const auto read = [](CountedGuest& guest) {
+        (void)guest->backend().read_field(x86::VmcsField::GUEST_CR3);
+    };
+    EXPECT_THAT(difference("cpuid", read), AllOf(HasSubstr("vmread GUEST_CR3"), HasSubstr("+1  handler")));
+}
+
+TEST(Gate, AnExitTooManyIsNamed) {
+    const auto run_again = [](CountedGuest& guest) { guest->run_to<VmExit::Halt>(); };
+    EXPECT_THAT(difference("hlt", run_again), AllOf(HasSubstr("exit HLT"), HasSubstr("+1  VM exits")));
+}
+
+TEST(Gate, AWalkTooManyIsNamed) {
+    const auto flush = [](CountedGuest& guest) {
+        guest->processor().mmu().flush_page(Gva(GuestLayout::kCode));
+    };
+    EXPECT_THAT(difference("walk_after_invlpg", flush),
+                AllOf(HasSubstr("walks"), HasSubstr("walk references"), HasSubstr("page walks")));
+}
+
+// A cycle more is one, although nothing else has changed.
+TEST(Gate, ACycleTooManyIsNamed) {
+    const auto wait = [](CountedGuest& guest) { guest->processor().engine().add_cycles(1); };
+    EXPECT_THAT(difference("vmcall", wait), AllOf(HasSubstr("cycles"), HasSubstr("+1  all")));
+}
+
+}  // namespace
+}  // namespace vtless::bench
