@@ -2,6 +2,7 @@
 # One line for each file of guests/.
 set(VTLESS_CONFORMANCE_GUESTS
   accessed_and_dirty
+  accessed_and_dirty_again
   alignment_check
   back_to_real
   big_real
@@ -10,6 +11,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   call_gate_32
   call_gate_64
   clts_lmsw_smsw
+  code_changed_outside
   compatibility_mode
   compatibility_segments
   count_for_ever
@@ -29,6 +31,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   double_fault
   efer
   ept_accessed_and_dirty
+  ept_changes
   ept_descriptor_load
   ept_fetch
   ept_in_real_mode
@@ -41,12 +44,18 @@ set(VTLESS_CONFORMANCE_GUESTS
   exception_error_64
   exception_real
   exits_by_control
+  exits_in_mode_16
+  exits_in_mode_32
+  exits_in_mode_64
   fetch_across_pages
   fxsave_faults
   general_protection
   global_pages
   hlt
+  hlt_at_cpl3
+  hlt_in_real_mode
   hlt_wakes_by_interrupt
+  hlt_wakes_by_nmi
   in_every_width
   ins_across_pages
   ins_backwards
@@ -65,6 +74,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   interrupt_16_gate_from_32
   interrupt_32
   interrupt_64
+  interrupt_after_iret
   interrupt_compat
   interrupt_ist
   interrupt_order
@@ -73,6 +83,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   interrupt_user_32
   interrupt_user_64
   interrupt_v86
+  interrupts_in_nmi_handler
   invlpg
   io_in_real_mode
   io_iopl_3
@@ -81,6 +92,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   io_permission_denied
   io_permission_in_v86
   io_permission_of_two_ports
+  large_page_split
   large_pages
   lmsw_keeps_pe
   local_descriptor_table
@@ -88,6 +100,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   mmio_32
   mmio_across_pages
   mmio_addressing
+  mmio_big_real
   mmio_loads
   mmio_not_taken_apart
   mmio_read_modify_write
@@ -99,6 +112,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   mov_ss_shadow
   msr_pass_through
   nmi
+  nmi_in_real_mode
   nmi_vectoring
   no_execute
   not_present_segment
@@ -106,12 +120,18 @@ set(VTLESS_CONFORMANCE_GUESTS
   outs_across_pages
   pae_no_execute
   pae_pdptes
+  page_becomes_no_execute
   page_becomes_present
+  page_becomes_read_only
   page_becomes_writable
   page_fault_during_contributory
+  page_remapped_32
   page_remapped_invlpg
+  page_remapped_late_invlpg
   page_remapped_mov_cr3
+  page_remapped_pae
   paging_32_large_page
+  pop_ss_shadow
   popf_at_cpl3
   popf_window
   ports_passed
@@ -137,18 +157,25 @@ set(VTLESS_CONFORMANCE_GUESTS
   single_step
   single_step_through_exits
   smap
+  smc_16
+  smc_32
+  smc_across_pages
   smc_aliased_mapping
   smc_by_string
   smc_same_mapping
   smep
   stack_fault
+  sti_cli
+  sti_hlt
   sti_shadow
+  sti_shadow_16
+  sti_shadow_32
   store_across_pages
   syscall
   syscall_disabled
-  sysret_non_canonical
   sysenter_32
   sysenter_64
+  sysret_non_canonical
   task_gate
   task_gate_for_a_fault
   task_switch_by_call
@@ -167,6 +194,8 @@ set(VTLESS_CONFORMANCE_GUESTS
   vectoring_int_n
   vectoring_page_fault
   vmcall
+  vmcall_16
+  vmcall_32
   vmcall_at_cpl3
   vmx_instructions
   write_protect

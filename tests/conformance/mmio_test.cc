@@ -123,8 +123,7 @@ CONFORMANCE_CASE(Mmio, AcrossPagesIsUnhandled) {
     guest.expect_equal("RIP", guest.rip(), guest.symbol("store"));
 }
 
-CONFORMANCE_CASE(Mmio, In32BitMode) {
-    guest.start("mmio_32", Mode::Paging32, kRule);
+void expect_32_bit_accesses(Guest& guest) {
     expect_write(guest, 0x00, kDword, 0x55aa);
     expect_write(guest, 0x08, kWord, 0x55aa);
     expect_write(guest, 0x10, kByte, 0x55);
@@ -133,6 +132,39 @@ CONFORMANCE_CASE(Mmio, In32BitMode) {
     expect_read(guest, 0x40, kDword, 0xffffffff);
     expect_write(guest, 0x40, kDword, 0);
     guest.expect_end({{Gpr::RCX, 0xbeef}, {Gpr::RAX, 0x5577}});
+}
+
+CONFORMANCE_CASE(Mmio, In32BitMode) {
+    guest.start("mmio_32", Mode::Paging32, kRule);
+    expect_32_bit_accesses(guest);
+}
+
+CONFORMANCE_CASE(Mmio, UnderPae) {
+    guest.start("mmio_32", Mode::Pae, kRule);
+    expect_32_bit_accesses(guest);
+}
+
+CONFORMANCE_CASE(Mmio, WithoutPaging) {
+    guest.start("mmio_32", Mode::Protected32, kRule);
+    expect_32_bit_accesses(guest);
+}
+
+CONFORMANCE_CASE(Mmio, InCompatibilityMode) {
+    guest.start("mmio_32", Mode::Compat, kRule);
+    expect_32_bit_accesses(guest);
+}
+
+CONFORMANCE_CASE(Mmio, InBigRealMode) {
+    guest.start(
+        "mmio_big_real", Mode::Real,
+        "SDM Vol. 3A \"Switching Back to Real-Address Mode\" (10.9.2): segment registers keep the limit that "
+        "they had in protected mode, so that 32-bit addresses reach the device.");
+    expect_write(guest, 0, kDword, 0x11223344);
+    expect_write(guest, 4, kWord, 0x3344);
+    expect_read(guest, 8, kByte, 0x5a);
+    expect_read(guest, 12, kDword, 0xff);
+    expect_write(guest, 12, kDword, 0x100);
+    guest.expect_end({{Gpr::RCX, 0x5a}});
 }
 
 CONFORMANCE_CASE(Mmio, InRealMode) {

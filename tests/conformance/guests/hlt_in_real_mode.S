@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest.inc"
+.code16
+start:
+    sti
+    hlt
+halted:
+    mov $2, %bx
+    END
+vector_32:
+    mov %sp, %bp
+    mov (%bp), %di
+    mov $1, %si
+    iret
