@@ -60,7 +60,10 @@ set(VTLESS_CONFORMANCE_GUESTS
   ins_across_pages
   ins_backwards
   ins_faults
+  ins_faults_midway
+  ins_in_32_bit_mode
   ins_with_32_bit_addresses
+  ins_wraps_in_real_mode
   int_n
   int_n_32
   int_n_from_cpl3
@@ -100,11 +103,16 @@ set(VTLESS_CONFORMANCE_GUESTS
   mmio_32
   mmio_across_pages
   mmio_addressing
+  mmio_addressing_16
+  mmio_addressing_32
+  mmio_addressing_64
+  mmio_alu
   mmio_big_real
   mmio_loads
   mmio_not_taken_apart
   mmio_read_modify_write
   mmio_stores
+  mmio_string_widths
   mmio_strings
   monitor_mwait
   monitor_trap
@@ -118,6 +126,9 @@ set(VTLESS_CONFORMANCE_GUESTS
   not_present_segment
   out_every_width
   outs_across_pages
+  outs_faults_midway
+  outs_in_32_bit_mode
+  outs_wraps_in_real_mode
   pae_no_execute
   pae_pdptes
   page_becomes_no_execute

@@ -122,6 +122,94 @@ CONFORMANCE_CASE(Io, InsFaultsBeforeThePortIsRead) {
         {{Gpr::RSI, 2}, {Gpr::RAX, 0x21000}, {Gpr::RBX, guest.symbol("insl")}, {Gpr::RDI, 0x20ffe}});
 }
 
+CONFORMANCE_CASE(Io, OutsIn32BitMode) {
+    guest.start(
+        "outs_in_32_bit_mode", Mode::Protected32,
+        "SDM Vol. 2B \"OUTS\", \"REP\": DS:ESI, or another segment with a prefix; ESI goes up by the size.");
+    guest.state().segment(x86::SegmentRegister::FS).base = 0x1000;
+    guest.write<uint64_t>(0x20ffe, 0x8877665544332211);
+    guest.write<uint16_t>(0x21007, 0xaa99);
+    guest.write<uint8_t>(0x22006, 0x5a);
+    guest.expect_out(0x300, kDword, 0x44332211);
+    guest.expect_out(0x300, kDword, 0x88776655);
+    guest.expect_out(0x300, kByte, 0x5a);
+    guest.expect_out(0x300, kWord, 0xaa99);
+    guest.expect_end({{Gpr::RSI, 0x21009}, {Gpr::RCX, 0}});
+}
+
+CONFORMANCE_CASE(Io, InsIn32BitMode) {
+    guest.start(
+        "ins_in_32_bit_mode", Mode::Protected32,
+        "SDM Vol. 2A \"INS\", \"REP\": one element an iteration to ES:EDI, which goes up by the size.");
+    guest.expect_in(0x300, kDword, 0x44332211);
+    guest.expect_in(0x300, kDword, 0x88776655);
+    guest.expect_in(0x300, kByte, 0x99);
+    guest.expect_in(0x300, kWord, 0xbbaa);
+    guest.expect_end({{Gpr::RDI, 0x21009}, {Gpr::RCX, 0}});
+    guest.expect_equal("across the pages", guest.read<uint64_t>(0x20ffe), 0x8877665544332211);
+    guest.expect_equal("behind", guest.read<uint32_t>(0x21006), 0xbbaa99);
+}
+
+constexpr const char* kWraps =
+    "SDM Vol. 2A \"INS\", Vol. 2B \"OUTS\": with a 16-bit address size SI and DI are used, which go from "
+    "FFFFH to 0.";
+
+CONFORMANCE_CASE(Io, OutsWrapsInRealMode) {
+    guest.start("outs_wraps_in_real_mode", Mode::Real, kWraps);
+    guest.write<uint16_t>(0x2fffe, 0x2211);
+    guest.write<uint16_t>(0x20000, 0x4433);
+    guest.expect_out(0x300, kWord, 0x2211);
+    guest.expect_out(0x300, kWord, 0x4433);
+    guest.expect_end({{Gpr::RSI, 2}, {Gpr::RCX, 0}});
+}
+
+CONFORMANCE_CASE(Io, InsWrapsInRealMode) {
+    guest.start("ins_wraps_in_real_mode", Mode::Real, kWraps);
+    guest.expect_in(0x300, kByte, 0x11);
+    guest.expect_in(0x300, kByte, 0x22);
+    guest.expect_end({{Gpr::RDI, 1}, {Gpr::RCX, 0}});
+    guest.expect_equal("before the end", guest.read<uint16_t>(0x2ffff), 0x11);
+    guest.expect_equal("at the start", guest.read<uint16_t>(0x20000), 0x22);
+}
+
+constexpr const char* kMidway =
+    "SDM Vol. 2B \"REP\": a fault leaves the registers as they were after the last complete iteration and "
+    "RIP at "
+    "the instruction, so that it goes on: no element is lost, none comes twice.";
+
+CONFORMANCE_CASE(Io, InsFaultsMidway) {
+    guest.start("ins_faults_midway", Mode::Long, kMidway);
+    guest.expect_in(0x300, kByte, 0x11);
+    guest.expect_in(0x300, kByte, 0x22);
+    // Only faults of privilege and I/O permission precede the exit: the third one is announced, and #PF.
+    guest.expect_handled(ExitReason::IO_INSTRUCTION);
+    guest.expect_in(0x300, kByte, 0x33);
+    guest.expect_in(0x300, kByte, 0x44);
+    guest.expect_end({{Gpr::RSI, 2},
+                      {Gpr::RBX, guest.symbol("rep")},
+                      {Gpr::R8, 2},
+                      {Gpr::R9, 0x21000},
+                      {Gpr::RAX, 0x21000},
+                      {Gpr::RCX, 0}});
+    guest.expect_equal("memory", guest.read<uint32_t>(0x20ffe), 0x44332211);
+}
+
+CONFORMANCE_CASE(Io, OutsFaultsMidway) {
+    guest.start("outs_faults_midway", Mode::Long, kMidway);
+    guest.write<uint32_t>(0x20ffe, 0x44332211);
+    guest.expect_out(0x300, kByte, 0x11);
+    guest.expect_out(0x300, kByte, 0x22);
+    guest.expect_handled(ExitReason::IO_INSTRUCTION);
+    guest.expect_out(0x300, kByte, 0x33);
+    guest.expect_out(0x300, kByte, 0x44);
+    guest.expect_end({{Gpr::RDI, 0},
+                      {Gpr::RBX, guest.symbol("rep")},
+                      {Gpr::R8, 2},
+                      {Gpr::R9, 0x21000},
+                      {Gpr::RAX, 0x21000},
+                      {Gpr::RCX, 0}});
+}
+
 CONFORMANCE_CASE(Io, PermissionDenied) {
     guest.start(
         "io_permission_denied", Mode::Long,

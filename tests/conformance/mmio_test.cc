@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Device memory: EPT violations that the backend takes apart.
+#include <utility>
+
 #include "tests/conformance/support/suite.h"
 
 namespace vtless::conformance {
@@ -96,6 +98,110 @@ CONFORMANCE_CASE(Mmio, ReadModifyWrite) {
     // ADD 1 + FF: carry, parity, auxiliary carry, zero; CMP 4 with 5: carry, parity, auxiliary carry, sign.
     guest.expect_end(
         {{Gpr::RAX, 0x22}, {Gpr::RCX, 0xffff}, {Gpr::RBX, 0x55}, {Gpr::RDX, 0x95}, {Gpr::RSI, 6}});
+}
+
+// A read-modify-write: `old` is there, `now` is written.
+void expect_update(Guest& guest, uint64_t offset, AccessWidth width,
+                   std::pair<uint64_t, uint64_t> old_and_now, int line = __builtin_LINE()) {
+    expect_read(guest, offset, width, old_and_now.first, line);
+    expect_write(guest, offset, width, old_and_now.second, line);
+}
+
+CONFORMANCE_CASE(Mmio, EveryOperation) {
+    guest.start("mmio_alu", Mode::Long, kRule);
+    expect_update(guest, 0x00, kDword, {0xfffffff8, 8});                          // ADD 10H
+    expect_update(guest, 0x04, kWord, {0xffff, 1});                               // ADC 1 with carry
+    expect_update(guest, 0x08, kByte, {1, 0xff});                                 // SBB 1 with carry
+    expect_update(guest, 0x10, kQword, {0, ~uint64_t{0}});                        // SUB 1
+    expect_update(guest, 0x18, kDword, {0x12345678, 0x5600});                     // AND
+    expect_update(guest, 0x1c, kDword, {0xffff0000, 0xf0f00f0f});                 // XOR
+    expect_update(guest, 0x20, kWord, {0x1234, 0xedcb});                          // NOT
+    expect_update(guest, 0x24, kDword, {1, 0xffffffff});                          // NEG
+    expect_update(guest, 0x28, kByte, {0xff, 0});                                 // INC
+    expect_update(guest, 0x30, kQword, {uint64_t{1} << 32, 0xffffffff});          // DEC
+    expect_update(guest, 0x38, kDword, {0, 8});                                   // BTS 3
+    expect_update(guest, 0x3c, kWord, {0xffff, 0xffef});                          // BTR 4
+    expect_update(guest, 0x40, kQword, {0x20, 0});                                // BTC 5
+    expect_update(guest, 0x48, kDword, {0x44, 0x55});                             // CMPXCHG
+    expect_update(guest, 0x50, kByte, {0x11, 0x99});                              // XCHG
+    expect_update(guest, 0x58, kQword, {0x7fffffffffffffff, uint64_t{1} << 63});  // XADD
+    expect_read(guest, 0x60, kDword, 0x80);                                       // TEST
+    expect_read(guest, 0x64, kDword, 0x80);                                       // BT 7
+    expect_read(guest, 0x68, kDword, 4);                                          // ADD
+    expect_read(guest, 0x6c, kWord, 0xfff);                                       // SUB
+    expect_read(guest, 0x6e, kByte, 1);                                           // CMP
+    guest.expect_end({{Gpr::RBX, 0x101},
+                      {Gpr::RAX, 0x44},
+                      {Gpr::RDX, 0x11},
+                      {Gpr::RSI, 0x7fffffffffffffff},
+                      {Gpr::R8, 1},
+                      {Gpr::R9, 1},
+                      {Gpr::R10, 7},
+                      {Gpr::R11, 1},
+                      {Gpr::R12, 1}});
+}
+
+CONFORMANCE_CASE(Mmio, StringsInEveryWidth) {
+    guest.start(
+        "mmio_string_widths", Mode::Long,
+        "SDM Vol. 2A \"LODS\", Vol. 2B \"MOVS\", \"REP\", \"SCAS\", \"STOS\": rSI and rDI go on by the "
+        "element's size, down with DF; REPNE ends with ZF.");
+    constexpr uint64_t kMemory = 0x0102030405060708;
+    guest.write<uint64_t>(0x20000, kMemory);
+    expect_write(guest, 0x00, kByte, 0x11);
+    expect_write(guest, 0x01, kByte, 0x11);
+    expect_write(guest, 0x02, kWord, 0x2211);
+    expect_write(guest, 0x04, kWord, 0x2211);
+    expect_write(guest, 0x06, kDword, 0x44332211);
+    expect_write(guest, 0x10, kQword, 0x8877665544332211);
+    expect_write(guest, 0x18, kQword, 0x8877665544332211);
+    expect_write(guest, 0x20, kByte, 0x08);
+    expect_write(guest, 0x28, kQword, kMemory);
+    expect_read(guest, 0x30, kWord, 0xbeef);
+    expect_read(guest, 0x38, kQword, 0x1122334455667788);
+    expect_read(guest, 0x48, kQword, 1);
+    expect_read(guest, 0x40, kQword, 0x99aabbccddeeff00);
+    expect_read(guest, 0x50, kByte, 0);
+    expect_read(guest, 0x51, kByte, 0x5a);
+    guest.expect_end(
+        {{Gpr::RBX, 0x99aabbccddeeff00}, {Gpr::RDX, 0x10000038}, {Gpr::RDI, 0x10000052}, {Gpr::RCX, 2}});
+    guest.expect_equal("word", guest.read<uint64_t>(0x21000), 0xbeef);
+    guest.expect_equal("quadword", guest.read<uint64_t>(0x21008), 0x1122334455667788);
+}
+
+constexpr const char* kForms =
+    "SDM Vol. 2A tables 2-1, 2-2 and 2-3 (2.1.5): the addressing forms of ModR/M and SIB; forms with BP, "
+    "EBP, ESP, "
+    "RBP or RSP as base use SS. Vol. 3C \"EPT Violations\" (29.3.3.2).";
+
+CONFORMANCE_CASE(Mmio, EveryFormOf16BitAddresses) {
+    guest.start("mmio_addressing_16", Mode::Real, kForms);
+    constexpr uint64_t kPage = 0x20000;
+    guest.mmio().push_back({Gpa(kPage), 0x1000});
+    guest.map_as(kPage, 0);
+    constexpr uint64_t kOffsets[] = {0x110, 0x120, 0x210, 0x220, 0x10, 0x20,  0x300, 0x100,
+                                     0x118, 0x1f8, 0x620, 0x710, 0x20, 0x124, 0x310};
+    for (uint64_t offset : kOffsets) expect_read(guest, kPage + offset - layout::kDeviceBase, kByte, 1);
+    guest.expect_end();
+}
+
+CONFORMANCE_CASE(Mmio, EveryFormOf32BitAddresses) {
+    guest.start("mmio_addressing_32", Mode::Protected32, kForms);
+    guest.state().segment(x86::SegmentRegister::FS).base = 0x100;
+    constexpr uint64_t kOffsets[] = {0x00, 0x40, 0x80,  0x100, 0x200, 0x200, 0x00,
+                                     0x84, 0x10, 0x100, 0x120, 0x50,  0x60,  0x00};
+    for (uint64_t offset : kOffsets) expect_read(guest, offset, kByte, 1);
+    guest.expect_end();
+}
+
+CONFORMANCE_CASE(Mmio, EveryFormOf64BitAddresses) {
+    guest.start("mmio_addressing_64", Mode::Long, kForms);
+    guest.state().segment(x86::SegmentRegister::GS).base = 0x100;
+    constexpr uint64_t kOffsets[] = {0x00, 0x00, 0x08,  0x50,  0x80, 0x40, 0x100,
+                                     0x18, 0x28, 0x200, 0x130, 0x38, 0xc0};
+    for (uint64_t offset : kOffsets) expect_read(guest, offset, kByte, 1);
+    expect_write(guest, 0x50, kDword, 1);
+    guest.expect_end();
 }
 
 CONFORMANCE_CASE(Mmio, Strings) {

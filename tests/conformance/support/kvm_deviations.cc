@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What KVM is known to do otherwise: one that emulates instructions in software (the module kvm_pvm), and any
-// on a processor that is not Intel's.
+// What KVM is known to do otherwise: one that emulates instructions in software (the module kvm_pvm), any KVM, and
+// one on a processor of AMD.
 #include "tests/conformance/support/kvm_deviations.h"
 
 #include <span>
@@ -15,6 +15,9 @@ constexpr const char* kNoInstruction = "a KVM that emulates does not know the in
 constexpr const char* kWideFrames = "a KVM that emulates pushes 32-bit frames through 16-bit gates";
 constexpr const char* kNoTasks = "a KVM that emulates has no task switches";
 
+constexpr const char* kReadsFirst = "KVM reads the port before it looks at INS's destination";
+
+// Software in the kernel does the same each time.
 constexpr Deviation kEmulating[] = {
     {"Events.IntNFromCpl3In32Bit", kLegacy},
     {"Events.InterruptUnderPae", kLegacy},
@@ -67,8 +70,8 @@ constexpr Deviation kEmulating[] = {
     {"Events.SyscallAndSysret", "a KVM that emulates faults in 64-bit code that SYSCALL entered"},
     {"Exits.Cr0Faults", "a KVM that emulates ignores bits 63:32 of a value for CR0"},
     {"Exits.RdtscAtCpl3", "a KVM that emulates ignores CR4.TSD"},
-    {"Io.InsFaultsBeforeThePortIsRead",
-     "a KVM that emulates reads the port before it looks at INS's destination"},
+    {"Io.InsFaultsBeforeThePortIsRead", kReadsFirst},
+    {"Io.InsFaultsMidway", kReadsFirst},
     {"Io.Iopl3", "a KVM that emulates looks at the I/O bitmap, whatever IOPL is"},
     {"Memory.StoreAcrossPages",
      "a KVM that emulates writes the first page of a store whose second page faults"},
@@ -79,6 +82,13 @@ constexpr Deviation kEmulating[] = {
      "a KVM that emulates keeps the upper half of a 32-bit register that CMPXCHG leaves"},
     {"Programs.ShldByAnImmediateOfARipRelativeOperand",
      "a KVM that emulates has another AF, which SHLD leaves undefined"},
+};
+
+// Of any KVM: it depends on its version and options.
+constexpr Deviation kEvery[] = {
+    {"Io.InsFaultsBeforeThePortIsRead", kReadsFirst, false},
+    {"Io.InsFaultsMidway", kReadsFirst, false},
+    {"Exits.MonitorAndMwait", "KVM carries out MONITOR and MWAIT as NOPs, whatever CPUID says", false},
 };
 
 constexpr Deviation kAmd[] = {
@@ -97,7 +107,8 @@ const Deviation* find(std::span<const Deviation> table, const std::string& test)
 
 const Deviation* kvm_deviation(const std::string& test, bool virtualizes, bool amd) {
     const Deviation* known = virtualizes ? nullptr : find(kEmulating, test);
-    return known == nullptr && amd ? find(kAmd, test) : known;
+    if (known == nullptr && amd) known = find(kAmd, test);
+    return known != nullptr ? known : find(kEvery, test);
 }
 
 }  // namespace vtless::conformance
