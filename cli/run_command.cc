@@ -183,9 +183,8 @@ Command add_run_command(CLI::App& app) {
                    "The processor: a name that `vtless cpus` lists, or a profile's path")
         ->type_name("NAME|FILE")
         ->capture_default_str();
-    app.add_option(
-           "--backend", options->backend,
-           "What executes the guest: sim, the simulated processor; kvm, Linux KVM, for --bios and --flat")
+    app.add_option("--backend", options->backend,
+                   "What executes the guest: sim, the simulated processor; kvm, Linux KVM")
         ->check(CLI::IsMember({"sim", "kvm"}))
         ->capture_default_str();
     app.add_option("--max-exits", options->max_exits, "Stop after N exits")->type_name("N");

@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <utility>
-#include <variant>
 
 #include "traces/recorder.h"
 #include "traces/trace_file.h"
@@ -19,8 +18,6 @@ namespace {
 // By the option that asks for it.
 Result<void> check_possible(const GuestRunConfig& config) {
     const std::pair<const char*, bool> impossible[] = {
-        {"--kernel: the machine has no local APIC, and KVM's own clock and APIC are not offered",
-         std::holds_alternative<LinuxGuest>(config.guest)},
         {"--max-cycles: KVM has no simulated cycles", config.limits.max_cycles != kNever},
         {"--dump-vmcs: KVM shows no VMCS", !config.dump_vmcs.empty()},
         {"--flush-seed: KVM has no engine", config.processor.engine.flush_seed != 0},

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <array>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
@@ -49,6 +49,38 @@ const std::string kTicks =
     "\xb0\x2a\xe6\xf4"s                                 // mov al, 0x2a; out 0xf4, al
     + std::string(0x80 - 72, '\x90') +
     "\x50\xfe\x06\x10\x90\xb0\x20\xe6\x20\x58\xcf"s;  // push ax; inc byte [0x9010]; eoi; pop ax; iret
+
+// A bzImage whose 64-bit entry shows what the loader left: CR0, CR3, CR4, EFER, CS and DS on port 0x80, then
+// the command line with its 0, the initrd and the table of memory on the debug console.
+std::string small_kernel() {
+    constexpr size_t kSetup = 2048, kCode = 0x400;
+    std::string image(kSetup + kCode, '\0');
+    const auto set = [&image](size_t offset, auto value) {
+        std::memcpy(&image[offset], &value, sizeof value);
+    };
+    set(0x1f1, uint8_t{3});
+    set(0x1f4, static_cast<uint32_t>(kCode / 16));
+    set(0x1fe, uint16_t{0xaa55});
+    set(0x201, uint8_t{0x6a});
+    image.replace(0x202, 4, "HdrS");
+    set(0x206, uint16_t{0x020f});
+    set(0x22c, uint32_t{0x7fffffff});
+    set(0x236, uint16_t{0x003f});
+    set(0x238, uint32_t{100});
+    set(0x258, uint64_t{0x100000});
+    set(0x260, uint32_t{0x100000});
+    const std::string code =
+        "\x0f\x20\xc0\xe7\x80\x0f\x20\xd8\xe7\x80\x0f\x20\xe0\xe7\x80"  // mov rax, cr0, cr3, cr4; out 0x80,
+                                                                        // eax
+        "\xb9\x80\x00\x00\xc0\x0f\x32\xe7\x80"                          // mov ecx, EFER; rdmsr; out
+        "\x8c\xc8\xe7\x80\x8c\xd8\xe7\x80"                              // mov eax, cs; out; mov eax, ds; out
+        "\xba\x02\x04\x00\x00\x48\x89\xf5"                              // mov edx, 0x402; mov rbp, rsi
+        "\x8b\xb5\x28\x02\x00\x00\xac\xee\x84\xc0\x75\xfa"          // mov esi, command line; lodsb; out; to 0
+        "\x8b\xb5\x18\x02\x00\x00\x8b\x8d\x1c\x02\x00\x00\xf3\x6e"  // the initrd: esi, ecx; rep outsb
+        "\x0f\xb6\x85\xe8\x01\x00\x00\x6b\xc8\x14"                  // its count of entries, 20 bytes each
+        "\x48\x8d\xb5\xd0\x02\x00\x00\xf3\x6e\xb0\x2a\xe6\xf4"s;    // rep outsb; 0x2a to 0xf4
+    return image.replace(kSetup + 0x200, code.size(), code);
+}
 
 CommandResult record(const char* backend, const std::string& guest, const TemporaryFile& trace) {
     const TemporaryFile image(guest);
@@ -110,6 +142,24 @@ TEST_F(KvmTrace, InterruptsOfATimerMayComeAtOtherTimes) {
     }
     const auto result = diff();
     EXPECT_EQ(result.status, 0) << result.out;
+}
+
+TEST_F(KvmTrace, KernelFindsWhatItFindsOnTheSimulatedProcessor) {
+    const TemporaryFile kernel(small_kernel()), initrd("the initrd");
+    std::string printed;
+    for (const char* backend : {"sim", "kvm"}) {
+        const auto ended =
+            run_command({"run", "--backend", backend, "--kernel", kernel.path(), "--initrd", initrd.path(),
+                         "--append", "quiet=1", "--memory", "16M", "--max-exits", "2000", "--trace",
+                         backend == "sim"s ? sim_.path() : kvm_.path()});
+        ASSERT_EQ(ended.status, (0x2a << 1 | 1) & 0xff) << backend << ended.err;
+        if (printed.empty()) printed = ended.out;
+        EXPECT_EQ(ended.out, printed) << backend;
+    }
+    EXPECT_TRUE(printed.starts_with("quiet=1\0the initrd"s)) << printed;
+    const auto result = diff();
+    EXPECT_EQ(result.status, 0) << result.out;
+    EXPECT_TRUE(contains(content(kvm_), " exit=IoWrite,port=0x80,width=0x4,data=0x500 ")) << "EFER: LME, LMA";
 }
 
 TEST_F(KvmTrace, FirstExitThatDiffersIsShown) {
