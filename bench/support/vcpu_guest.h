@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "bench/support/entry_state.h"
 #include "bench/support/guest_memory.h"
 #include "sim/vmx/vmx_processor.h"
 #include "vcpu/per_cpu.h"
@@ -66,20 +67,8 @@ class VcpuGuest {
         return sim::VmxProcessor::create(memory, config).value();
     }
     static vmx::SetupConfig config() {
-        using x86::SegmentRegister;
         vmx::SetupConfig config;
-        vmx::GuestEntryState& state = config.entry_state;
-        state = vmx::GuestEntryState::long_mode(GuestLayout::kPageTables);
-        for (unsigned i = 0; i < 6; ++i) state.segments[i] = {0x10, 0, ~0u, {0xc093}};
-        state.segment(SegmentRegister::CS) = {0x08, 0, ~0u, {0xa09b}};
-        state.segment(SegmentRegister::TR) = {0x30, GuestLayout::kTss, 0x67, {0x8b}};
-        state.gdtr = {GuestLayout::kGdt, 0x7f};
-        state.idtr = {GuestLayout::kIdt, 0xfff};
-        state.cr0 = 0x80050033;
-        state.cr4 = 0x6a0;
-        state.efer |= x86::efer::SCE | x86::efer::NXE;
-        state.gprs[static_cast<size_t>(x86::Gpr::RSP)] = GuestLayout::kStack;
-        state.gprs[static_cast<size_t>(x86::Gpr::RSI)] = GuestLayout::kData;
+        config.entry_state = entry_state();
         return config;
     }
 
