@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "isa/x86/ept_walk.h"
+#include "isa/x86/exit_qualification.h"
 #include "isa/x86/exit_reason.h"
 #include "sim/sanitizer/vmx_watch.h"
 
@@ -90,6 +91,12 @@ bool is_result(ExitReason reason, Gpr gpr) {
     }
 }
 
+// INS and OUTS exit before their memory is looked at: the hypervisor may have to map that first.
+bool waits_for_memory(const ExitTrail& trail) {
+    return x86::ExitReasonField{trail.reason}.basic() == ExitReason::IO_INSTRUCTION &&
+           x86::IoQualification::decode(trail.qualification).string;
+}
+
 std::array<uint64_t, 5> ept_entries(const VmxView& view, Gpa gpa) {
     std::array<uint64_t, 5> entries{};
     const auto eptp = view.mmu.ept();
@@ -146,7 +153,7 @@ void VmxWatch::check_progress(const VmxView& view, VmcsRecord& record) {
     const ExitTrail now = trail_of(view);
     const std::optional<ExitTrail> before = std::exchange(record.last_exit, now);
     const ExitReason reason = x86::ExitReasonField{now.reason}.basic();
-    if (!needs_an_answer(reason, {now.interruption})) return;
+    if (!needs_an_answer(reason, {now.interruption}) || waits_for_memory(now)) return;
     const bool idle = view.engine.instructions() == entry_.instructions && entry_.rip == now.rip;
     if (!before || !idle || entry_.injected.valid() || !repeats(*before, now)) return;
     sanitizer_.report(Rule::ExitNotAdvanced, entry_.site, {now.rip, now.reason}, [&] {

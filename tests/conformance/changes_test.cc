@@ -53,6 +53,14 @@ CONFORMANCE_CASE(Changes, CodeWrittenFromOutside) {
     guest.expect_end({{Gpr::RBX, 1}, {Gpr::RAX, 2}});
 }
 
+CONFORMANCE_CASE(Changes, CodeThroughAnotherGuestPhysicalAddress) {
+    guest.start("smc_through_ept_alias", Mode::Long, kCode);
+    guest.write<uint64_t>(0x24000, kMoveAndReturn | 1 << 8);
+    guest.ept_entry(0x26000) = guest.ept_entry(0x24000);
+    guest.expect_handled(x86::ExitReason::CPUID);
+    guest.expect_end({{Gpr::RSI, 1}, {Gpr::RAX, 2}});
+}
+
 // --------------------------------------------------------------------------------------------- page tables
 
 constexpr const char* kInvlpg =

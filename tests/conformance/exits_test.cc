@@ -448,6 +448,34 @@ CONFORMANCE_CASE(Exits, HostTimer) {
     guest.expect_end();
 }
 
+CONFORMANCE_CASE(Exits, RequestedExit) {
+    guest.start(
+        "count_for_ever", Mode::Long,
+        "SDM Vol. 3C \"Other Causes of VM Exits\" (26.2): an external interrupt that is pending at VM entry "
+        "causes a VM exit before the guest's first instruction. A request for an exit is one of vector FFH.");
+    guest.boot();
+    for (int i = 0; i < 2; ++i) {
+        guest.backend().request_exit();
+        guest.expect(VmExit::ExternalInterrupt{0xff});
+        guest.expect_equal("RIP", guest.rip(), guest.symbol("start"));
+    }
+    guest.backend().set_gpr(Gpr::RAX, 1);
+    guest.expect_end();
+}
+
+void expect_access_to_nothing(Guest& guest, const char* label, AccessFlags how) {
+    guest.start(
+        "no_memory", Mode::Protected32,
+        "SDM Vol. 3C \"EPT Violations\" (29.3.3.2): an access to an address that EPT does not map is one, "
+        "with the guest-physical address.");
+    guest.boot(label);
+    guest.expect(VmExit::NestedPageFault{Gpa(0x20000010), how});
+    if (guest.can().ept_violations) guest.expect_equal("RIP", guest.rip(), guest.symbol(label));
+}
+
+CONFORMANCE_CASE(Exits, ReadOfNoMemory) { expect_access_to_nothing(guest, "start", {true, false, false}); }
+CONFORMANCE_CASE(Exits, WriteOfNoMemory) { expect_access_to_nothing(guest, "store", {false, true, false}); }
+
 CONFORMANCE_CASE(Exits, PreemptionTimer) {
     guest.start("preempted", Mode::Long,
                 "SDM Vol. 3C \"VMX-Preemption Timer\" (26.5.1): it counts down by 1 each time bit X of the "

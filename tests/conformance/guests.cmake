@@ -123,6 +123,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   nmi_in_real_mode
   nmi_vectoring
   no_execute
+  no_memory
   not_present_segment
   out_every_width
   outs_across_pages
@@ -174,6 +175,7 @@ set(VTLESS_CONFORMANCE_GUESTS
   smc_aliased_mapping
   smc_by_string
   smc_same_mapping
+  smc_through_ept_alias
   smep
   stack_fault
   sti_cli

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Port I/O: widths, directions, strings, permission.
+#include "isa/x86/ept.h"
 #include "isa/x86/exit_qualification.h"
 #include "isa/x86/rflags.h"
 #include "tests/conformance/support/suite.h"
@@ -208,6 +209,34 @@ CONFORMANCE_CASE(Io, OutsFaultsMidway) {
                       {Gpr::R9, 0x21000},
                       {Gpr::RAX, 0x21000},
                       {Gpr::RCX, 0}});
+}
+
+constexpr const char* kEptFault =
+    "SDM Vol. 3C \"Instructions That Cause VM Exits Conditionally\" (26.1.3): the I/O exit comes before the "
+    "memory "
+    "is touched; what EPT does not allow is left to the caller as for any access, and the element comes "
+    "once.";
+
+CONFORMANCE_CASE(Io, OutsFromAPageThatEptDoesNotMap) {
+    guest.start("outs_across_pages", Mode::Long, kEptFault);
+    guest.write<uint32_t>(0x20fff, 0x44332211);
+    guest.map_as(0x21000, 0);
+    guest.expect_violation(0x21000, {true, false, false});
+    guest.map_as(0x21000, x86::ept::RWX);
+    guest.expect_out(0x300, kWord, 0x2211);
+    guest.expect_out(0x300, kWord, 0x4433);
+    guest.expect_end({{Gpr::RSI, 0x21003}, {Gpr::RCX, 0}});
+}
+
+CONFORMANCE_CASE(Io, InsToAPageThatEptDoesNotLetWrite) {
+    guest.start("ins_across_pages", Mode::Long, kEptFault);
+    guest.map_as(0x21000, x86::ept::READ | x86::ept::EXECUTE);
+    guest.expect_violation(0x21000, {false, true, false});
+    guest.map_as(0x21000, x86::ept::RWX);
+    guest.expect_in(0x300, kWord, 0x2211);
+    guest.expect_in(0x300, kWord, 0x4433);
+    guest.expect_end({{Gpr::RDI, 0x21003}, {Gpr::RCX, 0}});
+    guest.expect_equal("memory", guest.read<uint32_t>(0x20fff), 0x44332211);
 }
 
 CONFORMANCE_CASE(Io, PermissionDenied) {

@@ -63,6 +63,20 @@ CONFORMANCE_CASE(Windows, PopSs) {
     guest.expect_end({{Gpr::RDI, guest.symbol("window")}, {Gpr::RBX, 0}});
 }
 
+CONFORMANCE_CASE(Windows, NmiWaitsBehindMovSs) {
+    guest.start(
+        "mov_ss_shadow", Mode::Long,
+        "SDM Vol. 3C \"Guest Non-Register State\" (25.4.2): blocking by MOV SS keeps NMIs away, too, and VM "
+        "entry does not inject one then (27.3.1.5). \"NMI-Window Exiting\" (27.7.6): the exit comes when "
+        "nothing blocks.");
+    guest.map_as(0x21000, 0);
+    guest.expect_violation(0x21000, {true, false, false});
+    guest.map_as(0x21000, x86::ept::RWX);
+    guest.good(guest.backend().inject_nmi());
+    guest.expect_window("window", ExitReason::NMI_WINDOW);
+    guest.expect_end({{Gpr::RDI, guest.symbol("window")}, {Gpr::RBX, 0}});
+}
+
 CONFORMANCE_CASE(Windows, IretThatSetsIf) {
     guest.start(
         "interrupt_after_iret", Mode::Long,

@@ -8,6 +8,7 @@ start:
 window:
     inc %ebx
     END
+vector_2:
 vector_32:
     mov (%rsp), %rdi
     END

@@ -108,6 +108,8 @@ class Backend {
     virtual Result<void> inject_page_fault(Gva address, uint32_t error_code) = 0;
     virtual Result<void> inject_nmi() = 0;
 
+    // As from another thread: the next run returns ExternalInterrupt{0xff} at once.
+    virtual void request_exit() = 0;
     // With Capabilities::cycles: the host is interrupted by this vector `cycles` from now.
     virtual void interrupt_host_after(uint64_t cycles, uint8_t vector);
     // nullptr without Capabilities::vmcs.

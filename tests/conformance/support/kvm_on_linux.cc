@@ -110,6 +110,8 @@ class KvmOnLinuxBackend final : public Backend {
     }
     Result<void> inject_nmi() override { return arch().inject_nmi(); }
 
+    void request_exit() override { arch().request_exit(); }
+
     std::string describe(const VCpuError& error) const override { return kvm::describe(error); }
 
   private:

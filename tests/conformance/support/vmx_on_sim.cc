@@ -125,6 +125,7 @@ class VmxOnSimBackend final : public Backend, VmcsAccess {
         return arch().inject_page_fault(address, error_code);
     }
     Result<void> inject_nmi() override { return arch().inject_nmi(), Result<void>(); }
+    void request_exit() override { processor_->request_exit(); }
     void interrupt_host_after(uint64_t cycles, uint8_t vector) override {
         processor_->set_host_timer(processor_->rdtsc() + cycles, vector);
         host_timer_set_ = true;
