@@ -143,8 +143,7 @@ CONFORMANCE_CASE(Events, SegmentNotPresent) {
     guest.expect_end({{Gpr::RSI, 0x78}, {Gpr::RDI, guest.symbol("load")}});
 }
 
-// The engine does not check the limits of data segments: sim/DEVIATIONS.md, D11.
-CONFORMANCE_CASE(Events, DISABLED_SegmentLimit) {
+CONFORMANCE_CASE(Events, SegmentLimit) {
     guest.start("segment_limit", Mode::Protected32,
                 "SDM Vol. 3A \"Limit Checking\" (5.3): an access with a byte beyond the limit is #GP(0).");
     guest.expect_end({{Gpr::RSI, 0}, {Gpr::RDI, guest.symbol("load")}});
@@ -636,8 +635,7 @@ CONFORMANCE_CASE(Events, DeviceNotAvailable) {
     guest.expect_end({{Gpr::RDI, guest.symbol("fpu")}});
 }
 
-// The engine never checks alignment: sim/DEVIATIONS.md, D12.
-CONFORMANCE_CASE(Events, DISABLED_AlignmentCheck) {
+CONFORMANCE_CASE(Events, AlignmentCheck) {
     guest.start("alignment_check", Mode::Long,
                 "SDM Vol. 3A \"Interrupt 17-Alignment Check Exception\" (6.15): at CPL 3 with CR0.AM and "
                 "RFLAGS.AC set a "

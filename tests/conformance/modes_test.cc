@@ -27,8 +27,7 @@ CONFORMANCE_CASE(Modes, RealModeSegments) {
     guest.expect_equal("base of DS", guest.backend().segment_base(SegmentRegister::DS), 0x12340);
 }
 
-// The engine does not check the limits of data segments: sim/DEVIATIONS.md, D11.
-CONFORMANCE_CASE(Modes, DISABLED_RealModeLimit) {
+CONFORMANCE_CASE(Modes, RealModeLimit) {
     guest.start("real_mode_limit", Mode::Real,
                 "SDM Vol. 3B \"Interrupt and Exception Handling\" (21.1.4), table 21-1: an offset beyond "
                 "FFFFH is #GP, which "

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What KVM is known to do otherwise: one that emulates instructions in software (the module kvm_pvm), any KVM, and
-// one on a processor of AMD.
+// What KVM is known to do otherwise: one that emulates instructions in software (the module kvm_pvm), any
+// KVM, and one on a processor of AMD.
 #include "tests/conformance/support/kvm_deviations.h"
 
 #include <span>

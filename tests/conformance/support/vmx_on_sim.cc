@@ -187,6 +187,19 @@ std::unique_ptr<Backend> VmxOnSim::create(const Variant& variant) {
     return std::make_unique<VmxOnSimBackend>(variant);
 }
 
+const Deviation* VmxOnSim::deviation(const std::string& test, const Backend&) {
+    static constexpr const char* kLimits =
+        "the engine does not check the limits of data segments: sim/DEVIATIONS.md, D11";
+    static constexpr Deviation kKnown[] = {
+        {"Events.SegmentLimit", kLimits},
+        {"Modes.RealModeLimit", kLimits},
+        {"Events.AlignmentCheck", "the engine never checks alignment: sim/DEVIATIONS.md, D12"},
+    };
+    for (const Deviation& known : kKnown)
+        if (test == known.test) return &known;
+    return nullptr;
+}
+
 bool VmxOnSim::may_skip() { return std::getenv("VTLESS_TEST_CPU") != nullptr; }
 
 }  // namespace vtless::conformance
