@@ -75,6 +75,6 @@ CONFORMANCE_SUITE(Programs);
 
 #define PROGRAM(name) \
     CONFORMANCE_CASE(Programs, name) { end_as_expected(guest, #name ".json"); }
-#include "programs.inc"
+#include "tests/conformance/programs.inc"
 
 }  // namespace vtless::conformance
