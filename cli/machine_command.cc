@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/sanitize.h"
+#include "cli/timing_option.h"
 #include "vmm/cpu_profile.h"
 #include "vmm/loaders/image_file.h"
 #include "vmm/root_machine.h"
@@ -21,6 +22,7 @@ struct MachineOptions {
     std::string max_cycles;
     std::string debug_console = "-";
     std::string cpu = "default";
+    std::string profile = vmm::kDefaultTiming;
     SanitizeOptions sanitize;
 };
 
@@ -39,6 +41,8 @@ vmm::Result<vmm::RootMachineConfig> configure(MachineOptions& options) {
     auto cpu = vmm::load_cpu_profile(options.cpu);
     if (!cpu) return vmm::fail("--cpu: {}", cpu.error().message);
     config.processor.capabilities = cpu->advertised;
+    if (auto done = take_timing(options.profile, config.processor.engine); !done)
+        return Unexpected(done.error());
     if (auto done = options.sanitize.attach(config.processor); !done) return Unexpected(done.error());
     return config;
 }
@@ -82,6 +86,7 @@ Command add_machine_command(CLI::App& app) {
     app.add_option("--memory", options->memory, "RAM, like 64M, at most 3G")
         ->type_name("SIZE")
         ->capture_default_str();
+    add_timing_option(app, options->profile);
     app.add_option("--cpu", options->cpu,
                    "The processor: a name that `vtless cpus` lists, or a profile's path")
         ->type_name("NAME|FILE")

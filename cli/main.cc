@@ -113,6 +113,8 @@ int run(int argc, char** argv) {
     commands[doctor] = vtless::cli::add_doctor_command(*doctor);
     auto* cpus = app.add_subcommand("cpus", "List the processors that --cpu knows");
     commands[cpus] = vtless::cli::add_cpus_command(*cpus);
+    auto* profiles = app.add_subcommand("profiles", "List the timing profiles that --profile knows");
+    commands[profiles] = vtless::cli::add_profiles_command(*profiles);
 
     if (const int status = parse(app, argc, argv); status >= 0) return status;
     for (const auto& [subcommand, command] : commands) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Writes a C++ source that holds the profiles; a changed file makes the build configure again.
-function(vtless_embed_profiles output)
+# Writes a C++ source whose function, declared in vmm/embedded_profiles.h, gives the files' texts; a changed file makes the
+# build configure again.
+function(vtless_embed_profiles function output)
   set(entries "")
   foreach(file IN LISTS ARGN)
     get_filename_component(name ${file} NAME_WE)
@@ -16,7 +17,7 @@ namespace {
 constexpr EmbeddedProfile kProfiles[] = {
 ${entries}};
 }  // namespace
-std::span<const EmbeddedProfile> embedded_profiles() { return kProfiles; }
+std::span<const EmbeddedProfile> ${function}() { return kProfiles; }
 }  // namespace vtless::vmm
 ")
   file(CONFIGURE OUTPUT ${output} CONTENT "${source}" @ONLY)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The files of vmm/profiles, as CMake has put them into the library.
+// The files of vmm/profiles and vmm/timing, as CMake has put them into the library.
 #pragma once
 
 #include <span>
@@ -11,6 +11,7 @@ struct EmbeddedProfile {
     const char* text;
 };
 
-std::span<const EmbeddedProfile> embedded_profiles();
+std::span<const EmbeddedProfile> embedded_cpu_profiles();
+std::span<const EmbeddedProfile> embedded_timing_profiles();
 
 }  // namespace vtless::vmm

@@ -32,6 +32,7 @@ struct EngineConfig {
     // depend on it; tests turn it on.
     uint64_t flush_seed = 0;
     InstructionCosts costs{};
+    TransitionCosts transitions{};
 };
 
 // Stops that can be done without: running the instruction natively is right then, and cheaper.
@@ -114,7 +115,9 @@ class Engine {
     uint64_t cycles() const { return cycles_; }
     uint64_t instructions() const { return instructions_; }
     void add_cycles(uint64_t count) { cycles_ += count; }
-    // An instruction that the caller has carried out for the guest.
+    const TransitionCosts& transition_costs() const { return config_.transitions; }
+    // An instruction that the caller has carried out for the guest, at the usual cost or another.
+    void retire() { retire(config_.costs.carried_out); }
     void retire(uint64_t cycles) {
         instructions_ += 1;
         cycles_ += cycles;

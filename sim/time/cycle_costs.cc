@@ -7,7 +7,7 @@ namespace vtless::sim {
 
 // Orders of magnitude, not a model of a part: what dominates straight-line code is that most instructions
 // take about a cycle and that these do not.
-uint16_t instruction_cycles(unsigned capstone_id) {
+std::optional<uint16_t> instruction_cycles(unsigned capstone_id) {
     switch (capstone_id) {
         case X86_INS_NOP:
             return 1;
@@ -41,7 +41,7 @@ uint16_t instruction_cycles(unsigned capstone_id) {
         case X86_INS_IRET:
         case X86_INS_IRETD:
         case X86_INS_IRETQ:
-            return TransitionCosts::kEmulatedInstruction;  // whoever answers it
+            return std::nullopt;
         case X86_INS_SYSRET:
         case X86_INS_SYSENTER:
         case X86_INS_SYSCALL:

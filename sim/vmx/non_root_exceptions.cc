@@ -4,7 +4,6 @@
 #include "isa/x86/exit_qualification.h"
 #include "isa/x86/msr.h"
 #include "isa/x86/rflags.h"
-#include "sim/time/cycle_costs.h"
 #include "sim/vmx/non_root.h"
 
 namespace vtless::sim {
@@ -101,7 +100,7 @@ Next NonRoot::deliver(Event event) {
                 delivering_.reset();
                 parts_.guest.set_resume_flag(false);
                 monitor_trap_ = plan_.monitor_trap_flag;
-                engine().add_cycles(TransitionCosts::kEventDelivery);
+                engine().add_cycles(engine().transition_costs().event_delivery);
                 return Next::Run;
             case DeliveryResult::Kind::MmuExit:
                 return exit_for_mmu(result.mmu);

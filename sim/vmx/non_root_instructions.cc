@@ -11,7 +11,6 @@
 #include "sim/cpu/fast_calls.h"
 #include "sim/cpu/iret.h"
 #include "sim/cpu/software_interrupt.h"
-#include "sim/time/cycle_costs.h"
 #include "sim/vmx/instruction_operands.h"
 #include "sim/vmx/non_root.h"
 #include "sim/vmx/tsc_scaling.h"
@@ -229,7 +228,7 @@ void NonRoot::end_iteration() {
 
 void NonRoot::retire() {
     if ((engine().rflags() & x86::rflags::TF) != 0) state_.pending_debug |= x86::pending_debug::BS;
-    engine().retire(TransitionCosts::kEmulatedInstruction);
+    engine().retire();
 }
 
 // After a whole instruction of sim/cpu, which has moved RIP if it was done.
@@ -321,7 +320,7 @@ Next NonRoot::iret(const StoppedInstruction& instruction) {
     if (iret_unblocked_nmi_) parts_.guest.set_nmi_blocked(false);
     const CpuResult result = sim::iret(engine().edit_state(), parts_.mmu, instruction.operand_size);
     if (result.done()) {
-        engine().retire(TransitionCosts::kEmulatedInstruction);
+        engine().retire();
         keep_resume_flag();
         iret_unblocked_nmi_ = false;
         return Next::Run;

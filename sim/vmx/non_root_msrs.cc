@@ -3,7 +3,6 @@
 // Conditionally" (26.1.3).
 #include "isa/x86/msr.h"
 #include "sim/cpu/control_registers.h"
-#include "sim/time/cycle_costs.h"
 #include "sim/vmx/non_root.h"
 
 namespace vtless::sim {

@@ -2,7 +2,6 @@
 // Task switches of root code. SDM Vol. 3A "Task Switching" (8.3).
 #include "isa/x86/exit_qualification.h"
 #include "sim/cpu/task_switch.h"
-#include "sim/time/cycle_costs.h"
 #include "sim/vmx/root_code.h"
 
 namespace vtless::sim {
@@ -54,7 +53,7 @@ RootCode::Next RootCode::finish_task_switch(EventInfo event) {
     const CpuResult read = read_debug_trap(engine().edit_state(), *processor_.mmu_, debug_trap);
     if (!read.done() || debug_trap) return unsupported("a task switch to a TSS whose T flag is set");
     if (event.valid()) {
-        engine().add_cycles(TransitionCosts::kEventDelivery);
+        engine().add_cycles(engine().transition_costs().event_delivery);
     } else {
         root_.complete_moved();
     }

@@ -4,7 +4,6 @@
 
 #include "isa/x86/control_regs.h"
 #include "isa/x86/rflags.h"
-#include "sim/time/cycle_costs.h"
 #include "sim/vmx/vmx_processor.h"
 
 namespace vtless::sim {
@@ -68,7 +67,7 @@ VmxStatus VmxProcessor::enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch) {
     if (groups != 0) [[unlikely]] {
         if (const auto failed = run_checks(vmcs, groups)) return *failed;
     }
-    engine_->add_cycles(TransitionCosts::kVmEntry);
+    engine_->add_cycles(engine_->transition_costs().vm_entry);
     if (!load_guest(vmcs, groups)) [[unlikely]] {
         refuse(vmcs, {"load.pdptes", F::GUEST_CR3, vmcs.get(F::GUEST_CR3), kQualificationPdpte});
         return fail_entry(vmcs, ExitReason::ENTRY_FAILURE_GUEST_STATE, kQualificationPdpte);

@@ -2,7 +2,6 @@
 // SDM Vol. 3C "VM Exits" (28).
 #include "isa/x86/control_regs.h"
 #include "isa/x86/rflags.h"
-#include "sim/time/cycle_costs.h"
 #include "sim/vmx/vmx_processor.h"
 
 namespace vtless::sim {
@@ -15,7 +14,7 @@ using F = x86::VmcsField;
 void VmxProcessor::leave(Vmcs& vmcs, const ExitRecord& record) {
     record_exit(vmcs, record);
     save_guest(vmcs, record);
-    engine_->add_cycles(TransitionCosts::kVmExit);
+    engine_->add_cycles(engine_->transition_costs().vm_exit);
     if (vmcs.get32(F::VM_EXIT_MSR_STORE_COUNT) != 0) [[unlikely]] {
         if (!store_exit_msrs(vmcs)) return;
     }

@@ -24,7 +24,7 @@ CpuProfile load(const std::string& name) {
 
 // A built-in profile's text with one part replaced.
 std::string changed(const std::string& from, const std::string& to) {
-    for (const EmbeddedProfile& each : embedded_profiles()) {
+    for (const EmbeddedProfile& each : embedded_cpu_profiles()) {
         std::string text = each.text;
         if (std::string(each.name) != "haswell") continue;
         const size_t at = text.find(from);

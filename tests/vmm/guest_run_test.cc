@@ -67,7 +67,7 @@ TEST(GuestRun, OneInstructionsCostChangesBothDigests) {
     const auto first = run(guest);
     EXPECT_EQ(first.outcome.kind, Outcome::Kind::DebugExit);
     const auto dearer = run(guest, [](GuestRunConfig& config) {
-        config.processor.engine.costs = {X86_INS_INC, 2};
+        config.processor.engine.costs = {.changed_id = X86_INS_INC, .changed_cycles = 2};
     });
     EXPECT_EQ(dearer.statistics.cycles, first.statistics.cycles + 2);
     EXPECT_EQ(dearer.statistics.instructions, first.statistics.instructions);
@@ -75,7 +75,7 @@ TEST(GuestRun, OneInstructionsCostChangesBothDigests) {
     EXPECT_NE(dearer.statistics.time_digest, first.statistics.time_digest);
 
     const auto of_another = run(guest, [](GuestRunConfig& config) {
-        config.processor.engine.costs = {X86_INS_DIV, 2};
+        config.processor.engine.costs = {.changed_id = X86_INS_DIV, .changed_cycles = 2};
     });
     EXPECT_EQ(of_another.statistics.digest, first.statistics.digest);
     EXPECT_EQ(of_another.statistics.time_digest, first.statistics.time_digest);

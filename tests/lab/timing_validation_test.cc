@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#include "lab/timing_validation.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+namespace vtless::lab {
+namespace {
+
+// The guest's own instruction is all that the model adds to its input.
+TEST(TimingValidation, AnInputIsMetToTheGuestsOwnInstruction) {
+    for (const std::string& name : vmm::timing_profile_names()) {
+        const auto profile = vmm::load_timing_profile(name);
+        ASSERT_TRUE(profile);
+        const auto& number = profile->number("vm_exit_round_trip");
+        const auto rows = validate(*profile);
+        ASSERT_EQ(rows.has_value(), number.value.has_value()) << name;
+        if (!rows) continue;
+        ASSERT_FALSE(rows->empty());
+        EXPECT_TRUE(rows->front().input);
+        EXPECT_EQ(rows->front().model, *number.value + 1) << name;
+        EXPECT_EQ(rows->size(), 1 + profile->checks.size());
+    }
+}
+
+TEST(TimingValidation, AChecksErrorIsItsOwn) {
+    const auto profile = vmm::load_timing_profile("nehalem");
+    const auto rows = validate(*profile);
+    ASSERT_TRUE(rows && rows->size() == 2);
+    const Validated& check = rows->back();
+    EXPECT_FALSE(check.input);
+    EXPECT_EQ(check.published, 933u);
+    EXPECT_NEAR(check.error_percent(), 100 * (1010.0 - 933) / 933, 1e-9);
+}
+
+}  // namespace
+}  // namespace vtless::lab
