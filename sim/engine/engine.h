@@ -140,7 +140,8 @@ class Engine {
     friend struct EngineHooks;
 
     // Why Unicorn came back, as the hooks saw it.
-    enum class Event : uint8_t { None, Intercept, HookedInstruction, NewHooks, BlockLimit };
+    // HookedAgain: a hooked instruction where the block was left last time, so that all is known.
+    enum class Event : uint8_t { None, Intercept, HookedAgain, HookedInstruction, NewHooks, BlockLimit };
 
     // What a store to a page with code waits for, or an access whose walk has written to such a page.
     enum class RefusedStore : uint8_t { None, DropCode, Step };

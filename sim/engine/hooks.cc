@@ -248,7 +248,8 @@ void Engine::on_new_block(uint64_t pc, uint32_t size, unsigned instructions) {
 // take_flags_of_hook().
 void Engine::on_code(uint64_t pc) {
     if (event_ != Event::None) return;
-    if (stops_again(pc)) return stop_now(Event::HookedInstruction);
+    if (stops_again(pc)) [[likely]]
+        return stop_now(Event::HookedAgain);
     if (passes_in_last_block(pc)) return pass_hook(pc);
     if (divides_in_last_block(pc) && !quotient_overflows()) return pass_hook(pc);
     const StoppedInstruction* known = decode_in_last_block(pc);

@@ -96,6 +96,9 @@ bool Engine::settle(bool refused) {
     switch (event_) {
         case Event::Intercept:
             return settle_intercept();
+        case Event::HookedAgain:
+            refund(last_block_->stop);
+            return stop_with(Stop::Kind::Instruction);
         case Event::HookedInstruction:
             if (system_call_rip_ != kNever) rip_ = system_call_rip_;
             refund_unexecuted();
