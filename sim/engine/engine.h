@@ -193,6 +193,7 @@ class Engine {
     // stops.cc: each returns true when stop_ is to be returned, false to go on.
     bool settle(bool refused);
     bool settle_intercept();
+    [[gnu::noinline]] bool settle_rare_event();
     bool settle_exception(uint8_t vector);
     bool settle_fault();
     bool settle_fetch_fault();

@@ -93,12 +93,18 @@ bool Engine::settle(bool refused) {
         if (stop_.access != AccessType::Fetch || refused_store_ != RefusedStore::None) refund_unexecuted();
         return settle_fault();
     }
+    // The two that are at most exits stay out of the jump table.
+    if (event_ == Event::Intercept) [[likely]]
+        return settle_intercept();
+    if (event_ == Event::HookedAgain) {
+        refund(last_block_->stop);
+        return stop_with(Stop::Kind::Instruction);
+    }
+    return settle_rare_event();
+}
+
+bool Engine::settle_rare_event() {
     switch (event_) {
-        case Event::Intercept:
-            return settle_intercept();
-        case Event::HookedAgain:
-            refund(last_block_->stop);
-            return stop_with(Stop::Kind::Instruction);
         case Event::HookedInstruction:
             if (system_call_rip_ != kNever) rip_ = system_call_rip_;
             refund_unexecuted();
@@ -114,6 +120,8 @@ bool Engine::settle(bool refused) {
         case Event::BlockLimit:
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
             return settle_block_limit();
+        case Event::Intercept:
+        case Event::HookedAgain:
         case Event::None:
             break;
     }

@@ -32,14 +32,6 @@ bool is_pae(const PagingState& paging) {
 
 }  // namespace
 
-VmxStatus VmxProcessor::enter(Gprs& gprs, bool launch) {
-    Vmcs* vmcs = operation_.unobserved();
-    const bool again = vmcs != nullptr && host_from_ == vmcs && !launch && refusal_ == nullptr;
-    if (!again) [[unlikely]]
-        return enter_first(gprs, launch);
-    return enter_guest(*vmcs, gprs, launch);
-}
-
 // Not the guest that was left last, or somebody looks on.
 VmxStatus VmxProcessor::enter_first(Gprs& gprs, bool launch) {
     const Vmcs* vmcs = operation_.current();

@@ -201,7 +201,14 @@ class VmxProcessor {
     x86::VmxStatus vmwrite_other(x86::VmcsField field, uint64_t value);
 
     // vm_entry.cc
-    x86::VmxStatus enter(Gprs& gprs, bool launch);
+    // In its caller: each frame between Unicorn and whoever asked costs 5 ns more at each VM exit.
+    [[gnu::always_inline]] x86::VmxStatus enter(Gprs& gprs, bool launch) {
+        Vmcs* vmcs = operation_.unobserved();
+        const bool again = vmcs != nullptr && host_from_ == vmcs && !launch && refusal_ == nullptr;
+        if (!again) [[unlikely]]
+            return enter_first(gprs, launch);
+        return enter_guest(*vmcs, gprs, launch);
+    }
     x86::VmxStatus begin_entry(bool launch);
     x86::VmxStatus enter_first(Gprs& gprs, bool launch);
     void count_exit();

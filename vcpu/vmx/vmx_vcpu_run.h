@@ -9,7 +9,7 @@ namespace vtless::vmx {
 // One VM entry and what came of it. Results are built where the caller wants them: each function returns what
 // the next one makes.
 template <x86::VmxHw Hw, class Policy>
-Result<VmExit> VmxVCpu<Hw, Policy>::step() {
+inline Result<VmExit> VmxVCpu<Hw, Policy>::step() {
     if (!core_.loaded) [[unlikely]]
         return refuse_unbound();
     if (core_.pending.kind == Pending::Kind::MmioWrite) [[unlikely]]
