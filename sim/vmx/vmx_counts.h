@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What root operation asked of the processor: how often it accessed each VMCS field, and how often which VM exit brought
-// it back. What a gate on a hypervisor's exit path looks at.
+// What root operation asked of the processor: how often it accessed each VMCS field, and how often which VM
+// exit brought it back. What a gate on a hypervisor's exit path looks at.
 #pragma once
 
 #include <array>
