@@ -80,8 +80,6 @@ constexpr Deviation kEmulating[] = {
     {"Modes.CallGate64", "a KVM that emulates does not carry out far calls through gates"},
     {"Programs.CompareExchangeOfRegistersThatDiffer",
      "a KVM that emulates keeps the upper half of a 32-bit register that CMPXCHG leaves"},
-    {"Programs.ShldByAnImmediateOfARipRelativeOperand",
-     "a KVM that emulates has another AF, which SHLD leaves undefined"},
 };
 
 // Of any KVM: it depends on its version and options.
