@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/complain.h"
 #include "lab/bench_compare.h"
 
 namespace vtless::cli {
@@ -17,11 +18,6 @@ struct BenchOptions {
     std::string result;
     std::string output;
 };
-
-int complain(const std::string& what) {
-    fmt::print(stderr, "vtless: {}\n", what);
-    return kBadInput;
-}
 
 int run_compare(const BenchOptions& options) {
     const auto baseline = lab::read_bench_result(options.baseline);

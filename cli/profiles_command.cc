@@ -5,17 +5,13 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/complain.h"
 #include "lab/timing_validation.h"
 #include "vmm/timing_profile.h"
 
 namespace vtless::cli {
 
 namespace {
-
-int complain(const vmm::Error& error) {
-    fmt::print(stderr, "vtless: {}\n", error.message);
-    return kBadInput;
-}
 
 std::string text(const vmm::TimingNumber& number) {
     return number.value ? fmt::format("{}", *number.value) : "unknown";
@@ -24,16 +20,16 @@ std::string text(const vmm::TimingNumber& number) {
 int list_profiles() {
     for (const std::string& name : vmm::timing_profile_names()) {
         const auto profile = vmm::load_timing_profile(name);
-        if (!profile) return complain(profile.error());
+        if (!profile) return complain(profile.error().message);
         fmt::print("{:<18}{:<26}VM exit and entry {:>7} cycles\n", name, profile->processor,
-                   text(profile->number("vm_exit_round_trip")));
+                   text(profile->number(vmm::kVmExitRoundTrip)));
     }
     return kEndedAsAsked;
 }
 
 int show_profile(const std::string& name) {
     const auto profile = vmm::load_timing_profile(name);
-    if (!profile) return complain(profile.error());
+    if (!profile) return complain(profile.error().message);
     fmt::print("{}: {}\n", profile->name, profile->processor);
     for (const vmm::TimingNumber& number : profile->numbers)
         fmt::print("  {:<26}{:>8}  {}{}\n", number.name, text(number), number.free ? "free parameter: " : "",
@@ -54,13 +50,13 @@ int validate_profiles() {
                "error", "");
     for (const std::string& name : vmm::timing_profile_names()) {
         const auto profile = vmm::load_timing_profile(name);
-        if (!profile) return complain(profile.error());
+        if (!profile) return complain(profile.error().message);
         if (!all_known(*profile)) {
             fmt::print("{:<17}has unknown numbers: nothing to compare\n", name);
             continue;
         }
         const auto rows = lab::validate(*profile);
-        if (!rows) return complain(rows.error());
+        if (!rows) return complain(rows.error().message);
         for (const lab::Validated& row : *rows)
             fmt::print("{:<17}{:<20}{:>8.0f}{:>11}{:>+7.1f}%  {:<6} {}\n", row.profile, row.number, row.model,
                        row.published, row.error_percent(), row.input ? "input" : "check", row.source);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/complain.h"
 #include "cli/sanitize.h"
 #include "cli/timing_option.h"
 #include "vmm/cpu_profile.h"
@@ -41,11 +42,6 @@ struct RunOptions {
     std::string backend = "sim";
     SanitizeOptions sanitize;
 };
-
-int complain(const std::string& message) {
-    fmt::print(stderr, "vtless: {}\n", message);
-    return kBadInput;
-}
 
 // Sets target from text unless that is empty.
 vmm::Result<void> take_number(const char* option, const std::string& text, uint64_t& target) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/complain.h"
 #include "explain/diff.h"
 #include "explain/explain.h"
 #include "vmm/cpu_profile.h"
@@ -20,11 +21,6 @@ struct VmcsOptions {
     std::string cpu = "default";
     bool json = false;
 };
-
-int complain(const std::string& message) {
-    fmt::print(stderr, "vtless: {}\n", message);
-    return kBadInput;
-}
 
 void print_notes(const explain::Dump& dump, const std::string& file) {
     for (const std::string& note : dump.notes) fmt::print(stderr, "vtless: {}: {}\n", file, note);

@@ -21,7 +21,9 @@ struct Validated {
     double error_percent() const { return 100 * (model - published) / published; }
 };
 
-// Runs a guest on the profile's timing and compares. The error says what is unknown, or does not work.
+// Runs a guest on the profile's timing and compares what it takes, which is the round trip of a VM exit.
+// Other numbers have no guest that measures them, and no row. The error says what is unknown, or does not
+// work.
 vmm::Result<std::vector<Validated>> validate(const vmm::TimingProfile& profile);
 
 }  // namespace vtless::lab

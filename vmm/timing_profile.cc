@@ -15,7 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kRoundTrip = "vm_exit_round_trip";
 constexpr const char* kExitPercent = "vm_exit_percent";
 constexpr const char* kDelivery = "event_delivery";
 constexpr const char* kCarriedOut = "carried_out_instruction";
@@ -25,7 +24,7 @@ struct Known {
     uint32_t most;
 };
 constexpr Known kNumbers[] = {
-    {kRoundTrip, 1'000'000}, {kExitPercent, 100}, {kDelivery, 100'000}, {kCarriedOut, 10'000}};
+    {kVmExitRoundTrip, 1'000'000}, {kExitPercent, 100}, {kDelivery, 100'000}, {kCarriedOut, 10'000}};
 
 const Known* known(std::string_view name) {
     const auto* found = std::ranges::find_if(kNumbers, [&](const Known& each) { return name == each.name; });
@@ -83,7 +82,7 @@ class Reader {
         TimingNumber number{name, std::nullopt, "", json.contains("free")};
         number.source = text(json, number.free ? "free" : "source");
         const bool unknown = json["value"] == "unknown";
-        if (unknown ? known(name) == nullptr : true) number.value = value(name, json["value"]);
+        if (!unknown || known(name) == nullptr) number.value = value(name, json["value"]);
         profile.numbers.push_back(std::move(number));
     }
     void add_checks(const Json& list, TimingProfile& profile) {
@@ -138,7 +137,7 @@ Result<void> apply(const TimingProfile& profile, sim::EngineConfig& config) {
                 "name the file",
                 profile.name, number.name, number.source);
     }
-    const uint32_t round_trip = *profile.number(kRoundTrip).value;
+    const uint32_t round_trip = *profile.number(kVmExitRoundTrip).value;
     config.transitions.vm_exit = round_trip * *profile.number(kExitPercent).value / 100;
     config.transitions.vm_entry = round_trip - config.transitions.vm_exit;
     config.transitions.event_delivery = *profile.number(kDelivery).value;

@@ -40,6 +40,7 @@ struct TimingProfile {
 };
 
 inline constexpr const char* kDefaultTiming = "haswell";
+inline constexpr const char* kVmExitRoundTrip = "vm_exit_round_trip";
 
 // By age.
 std::vector<std::string> timing_profile_names();

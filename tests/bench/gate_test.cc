@@ -40,6 +40,16 @@ TEST(Gate, EveryOperationCountsTheSameAgain) {
     }
 }
 
+// In each preset: optimisation level, compiler and sanitizers make no difference.
+TEST(Gate, EveryOperationCountsWhatTheBaselineSays) {
+    const auto baseline = lab::read_bench_result(VTLESS_BASELINE);
+    ASSERT_TRUE(baseline) << baseline.error();
+    lab::BenchResult now;
+    for (const Operation& each : operations()) now.rows.merge(result_of(each.name).rows);
+    const auto comparison = lab::compare(*baseline, now);
+    EXPECT_TRUE(comparison.equal()) << lab::text(comparison);
+}
+
 // Not some average: each operation does the same.
 TEST(Gate, EveryCounterIsAWholeNumber) {
     for (const Operation& each : operations()) {

@@ -34,5 +34,17 @@ TEST(TimingValidation, AChecksErrorIsItsOwn) {
     EXPECT_NEAR(check.error_percent(), 100 * (1010.0 - 933) / 933, 1e-9);
 }
 
+// A number that the guest does not measure is not compared with what it does.
+TEST(TimingValidation, OtherNumbersHaveNoRow) {
+    auto profile = vmm::load_timing_profile("nehalem");
+    ASSERT_TRUE(profile);
+    for (vmm::TimingNumber& number : profile->numbers) number.free = false;
+    profile->checks.push_back({"event_delivery", 610, "a measurement"});
+    const auto rows = validate(*profile);
+    ASSERT_TRUE(rows);
+    EXPECT_EQ(rows->size(), 2u);
+    for (const Validated& row : *rows) EXPECT_EQ(row.number, "vm_exit_round_trip");
+}
+
 }  // namespace
 }  // namespace vtless::lab
