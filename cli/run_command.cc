@@ -40,6 +40,7 @@ struct RunOptions {
     std::string profile = vmm::kDefaultTiming;
     std::string flush_seed;
     std::string backend = "sim";
+    std::string apic = "none";
     SanitizeOptions sanitize;
 };
 
@@ -90,6 +91,13 @@ vmm::Result<vmm::GuestRunConfig> configure(RunOptions& options) {
     }
     if (auto done = take_number("--max-cycles", options.max_cycles, config.limits.max_cycles); !done) {
         return Unexpected(done.error());
+    }
+    if (options.apic == "kernel") {
+        config.local_apic = vmm::LocalApicKind::Kernel;
+        if (options.backend != "kvm")
+            return vmm::fail(
+                "not on --backend {}: --apic kernel: the local APIC is the one that Linux KVM has",
+                options.backend);
     }
     if (options.backend == "kvm") {
         config.backend = vmm::BackendKind::Kvm;
@@ -189,6 +197,10 @@ Command add_run_command(CLI::App& app) {
     app.add_option("--backend", options->backend,
                    "What executes the guest: sim, the simulated processor; kvm, Linux KVM")
         ->check(CLI::IsMember({"sim", "kvm"}))
+        ->capture_default_str();
+    app.add_option("--apic", options->apic,
+                   "The guest's local APIC: none; kernel, on --backend kvm, the one that the kernel has")
+        ->check(CLI::IsMember({"none", "kernel"}))
         ->capture_default_str();
     app.add_option("--max-exits", options->max_exits, "Stop after N exits")->type_name("N");
     app.add_option("--max-cycles", options->max_cycles, "Stop after N simulated cycles")->type_name("N");

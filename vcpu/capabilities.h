@@ -19,7 +19,9 @@ struct Capabilities {
     bool all_hypercalls = false;    // each VMCALL is a Hypercall; else the backend keeps some to itself
     bool single_string_io = false;  // the guest can be interrupted between two elements of INS and OUTS
     bool interrupt_windows =
-        false;  // a window ends the run at the guest's first instruction where it is open
+        false;                      // a window ends the run at the guest's first instruction where it is open
+    bool halts_exit = false;        // HLT is Halt; else the vCPU may stand halted within run()
+    bool local_apic_exits = false;  // the local APIC is the embedder's: accesses to its page are exits
     bool explains_refusals = false;   // FailEntry says which check failed
     bool instruction_counts = false;  // exact
     bool cycles = false;              // simulated, independent of the host

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmm/guest_parts.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
@@ -86,6 +87,20 @@ std::vector<vmx::MmioRange> device_ranges(const GuestMemory& memory) {
     }
     add(end, kPhysicalEnd);
     return ranges;
+}
+
+std::vector<vmx::MmioRange> ranges_without(const std::vector<vmx::MmioRange>& ranges,
+                                           const vmx::MmioRange& hole) {
+    std::vector<vmx::MmioRange> left;
+    const auto add = [&left](Gpa first, Gpa end) {
+        if (first < end) left.push_back({first, end - first});
+    };
+    for (const vmx::MmioRange& range : ranges) {
+        const Gpa end = range.base + range.bytes;
+        add(range.base, std::min(end, hole.base));
+        add(std::max(range.base, hole.base + hole.bytes), end);
+    }
+    return left;
 }
 
 uint64_t RomDevice::read_mmio(Gpa address, AccessWidth width) {

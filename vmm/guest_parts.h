@@ -33,6 +33,9 @@ Result<BootState> load_guest(const GuestRunConfig& config, const GuestImages& im
 Result<BoardConfig> open_outputs(const GuestRunConfig& config);
 // Everything that is not memory is a device's, or nobody's; so are writes to ROM.
 std::vector<vmx::MmioRange> device_ranges(const GuestMemory& memory);
+// Without these bytes of it.
+std::vector<vmx::MmioRange> ranges_without(const std::vector<vmx::MmioRange>& ranges,
+                                           const vmx::MmioRange& hole);
 
 // Reads of ROM by instructions that also write; what they write is lost.
 class RomDevice final : public MmioDevice {

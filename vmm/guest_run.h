@@ -33,12 +33,15 @@ struct LinuxGuest {
 };
 
 enum class BackendKind : uint8_t { Sim, Kvm };
+// Whether the guest has a local APIC. Linux KVM has one in the kernel; the machine itself has none.
+enum class LocalApicKind : uint8_t { None, Kernel };
 
 struct GuestRunConfig {
     static constexpr uint64_t kMinimumMemory = 1 << 20;
     static constexpr uint64_t kMaximumMemory = uint64_t{16} << 30;
 
     BackendKind backend = BackendKind::Sim;
+    LocalApicKind local_apic = LocalApicKind::None;  // Kernel: on Kvm only
     std::variant<FirmwareGuest, FlatGuest, LinuxGuest> guest;
     uint64_t memory = 128 << 20;  // bytes, a multiple of 4 KiB between the two limits
     RunLimits limits;

@@ -35,6 +35,15 @@ void KvmMachineBase::start_slice() {
     arch_.set_time_slice(std::chrono::nanoseconds(std::min(left, longest)));
 }
 
+// Where HLT stays in the kernel, the end of a slice says that the guest stands halted: as HLT's exit would
+// have, unless its own APIC will wake it. There is one processor.
+VCpuResult<VmExit> KvmMachineBase::end_of_slice() {
+    const auto waits = arch_.waits_for_others();
+    if (!waits) return Unexpected(waits.error());
+    if (*waits) return VmExit(VmExit::Halt{});
+    return VmExit(VmExit::PreemptionTimer{});
+}
+
 void KvmMachineBase::note_failed_entry(const VmExit& exit) {
     if (const auto* fail = exit.get_if<VmExit::FailEntry>(); fail != nullptr)
         note_ = fmt::format("{}: {}", fail->explanation->id, fail->explanation->sentence);

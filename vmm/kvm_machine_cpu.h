@@ -19,6 +19,7 @@ namespace vtless::vmm {
 class KvmMachineBase {
   public:
     static constexpr bool kRepeatable = false;
+    static constexpr bool kHasApic = true;  // by option
 
     KvmMachineBase(kvm::KvmVCpu& arch, const GuestMemory& memory) : arch_(arch), memory_(memory) {}
 
@@ -42,6 +43,7 @@ class KvmMachineBase {
 
   protected:
     void start_slice();
+    VCpuResult<VmExit> end_of_slice();
     void note_failed_entry(const VmExit& exit);
 
   private:
@@ -67,12 +69,14 @@ class KvmMachineCpu : public KvmMachineBase {
     VCpuResult<VmExit> run() {
         start_slice();
         auto exit = vcpu_.run();
-        if (exit) note_failed_entry(*exit);
-        return exit;
+        if (!exit) return exit;
+        note_failed_entry(*exit);
+        return exit->template is<VmExit::PreemptionTimer>() ? end_of_slice() : exit;
     }
+    // The PIC's.
     VCpuResult<void> inject_interrupt(uint8_t vector) {
         if (auto closed = cancel_interrupt_window(); !closed) return closed;
-        return vcpu_.inject_interrupt(vector);
+        return backend(vcpu_).inject_external_interrupt(vector);
     }
 
   private:

@@ -28,21 +28,31 @@ Result<void> check_possible(const GuestRunConfig& config) {
     return {};
 }
 
-// There is no local APIC, the guest is not told that it could ask KVM for a clock, and addresses end where
-// the machine's do. SDM Vol. 2A "CPUID" (leaf 80000008H): EAX[7:0].
+struct DescribedMachine {
+    bool has_apic = false;
+    vmx::CpuidHook inner;
+};
+
+// The machine has no local APIC but the kernel's, the guest is not told that it could ask KVM for a clock,
+// and addresses end where the machine's do. SDM Vol. 2A "CPUID" (leaf 80000008H): EAX[7:0].
 void describe_machine(void* context, uint32_t leaf, uint32_t subleaf, x86::CpuidResult& result) {
     namespace cpuid = x86::cpuid;
-    if (leaf == cpuid::kFeatures) result.edx &= ~cpuid::leaf1_edx::APIC;
+    const auto& machine = *static_cast<const DescribedMachine*>(context);
+    if (leaf == cpuid::kFeatures && !machine.has_apic) result.edx &= ~cpuid::leaf1_edx::APIC;
     if (leaf >= cpuid::kHypervisorVendor && leaf < cpuid::kHypervisorVendor + 0x100) result = {};
     constexpr uint32_t kBits = 0xff;
     if (leaf == cpuid::kAddressSizes && (result.eax & kBits) > kPhysicalBits)
         result.eax = (result.eax & ~kBits) | kPhysicalBits;
-    const auto* inner = static_cast<const vmx::CpuidHook*>(context);
-    if (inner->function != nullptr) inner->function(inner->context, leaf, subleaf, result);
+    const vmx::CpuidHook& inner = machine.inner;
+    if (inner.function != nullptr) inner.function(inner.context, leaf, subleaf, result);
 }
 
 Error describe_failure(const char* what, const VCpuError& error) {
     return {fmt::format("{}: {}", what, kvm::describe(error))};
+}
+
+kvm::ApicIn apics_of(const GuestRunConfig& config) {
+    return config.local_apic == LocalApicKind::Kernel ? kvm::ApicIn::Kernel : kvm::ApicIn::UserSpace;
 }
 
 struct Parts {
@@ -84,8 +94,10 @@ Result<GuestRunResult> run_as(const GuestRunConfig& config, const Parts& parts,
     kvm::SetupConfig setup;
     setup.entry_state = parts.boot.registers;
     setup.mmio = device_ranges(parts.memory.guest());
-    vmx::CpuidHook inner = config.cpuid_hook;
-    setup.cpuid_hook = {describe_machine, &inner};
+    if (config.local_apic == LocalApicKind::Kernel)
+        setup.mmio = ranges_without(setup.mmio, {Gpa(x86::apic_base::kDefaultAddress), 4096});
+    DescribedMachine described{config.local_apic == LocalApicKind::Kernel, config.cpuid_hook};
+    setup.cpuid_hook = {describe_machine, &described};
     auto ready = vcpu->setup(parts.boot.entry, parts.memory.ept_root(), setup);
     if (ready) ready = vcpu->bind();
     if (!ready) return Unexpected(describe_failure("the virtual CPU cannot be set up", ready.error()));
@@ -105,7 +117,7 @@ Result<GuestRunResult> run_as(const GuestRunConfig& config, const Parts& parts,
 
 Result<GuestRunResult> run_vcpu(const GuestRunConfig& config, const Parts& parts) {
     if (config.trace.empty()) return run_as<kvm::KvmVCpu>(config, parts, {&parts.vm});
-    auto writer = traces::TraceWriter::create(config.trace, kvm::KvmVCpu::capabilities());
+    auto writer = traces::TraceWriter::create(config.trace, kvm::KvmVCpu::capabilities(apics_of(config)));
     if (!writer) return fail("{}", writer.error());
     auto result = run_as<RecordedKvmVCpu>(config, parts, {{&parts.vm}, {&*writer}});
     if (!writer->close()) return fail("trace {}: could not be written completely", config.trace);
@@ -125,6 +137,7 @@ Result<GuestRunResult> run_guest_on_kvm(const GuestRunConfig& config, const Gues
         return Unexpected(mapped.error());
     kvm::VmConfig vm_config;
     vm_config.memory = kvm::HostMemoryMap::of(memory->host());
+    vm_config.local_apics = apics_of(config);
     auto vm = kvm::Vm::create(vm_config);
     if (!vm) return Unexpected(describe_failure("KVM cannot be used", vm.error()));
     const auto boot = load_guest(config, images, memory->guest());

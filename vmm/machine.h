@@ -175,6 +175,10 @@ class Machine {
         }
         cpu_.idle_until(now);
         statistics_.idle_cycles += now - start;
+        // A local APIC that does not let it through: nobody else is there to wake the processor.
+        if constexpr (kHasApic<Cpu>)
+            if (board_.interrupt_pending() && !cpu_.interruptible())
+                return Outcome::of(Outcome::Kind::Deadlock);
         return std::nullopt;
     }
 

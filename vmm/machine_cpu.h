@@ -43,6 +43,12 @@ concept MachineCpu = requires(C& cpu, uint64_t value, uint8_t vector) {
     { cpu.processor_state() } -> std::same_as<ProcessorState>;
 };
 
+// Whether a local APIC, which is the backend's, may mask what is injected: C::kHasApic, where it exists.
+template <class C>
+inline constexpr bool kHasApic = requires {
+    requires C::kHasApic;
+};
+
 // Whether two runs of a guest on it are the same, so that digests say something. C::kRepeatable, where it
 // exists, can say that they are not.
 template <class C>

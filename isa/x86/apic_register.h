@@ -23,8 +23,10 @@ inline constexpr unsigned ESR = 0x280;
 inline constexpr unsigned ICR_LOW = 0x300;
 inline constexpr unsigned ICR_HIGH = 0x310;
 inline constexpr unsigned LVT_TIMER = 0x320;
+inline constexpr unsigned LVT_LINT0 = 0x350;
 inline constexpr unsigned LVT_ERROR = 0x370;
 inline constexpr unsigned INITIAL_COUNT = 0x380;
+inline constexpr unsigned CURRENT_COUNT = 0x390;
 inline constexpr unsigned DIVIDE_CONFIGURATION = 0x3e0;
 inline constexpr unsigned SELF_IPI = 0x3f0;
 

@@ -63,18 +63,27 @@ class Core {
     Result<void> set_state(const GuestState& state);
     Result<std::optional<Gpa>> translate(Gva address);
 
+    // As a device's message to the kernel's APIC, else as the PIC's.
+    Result<void> inject_interrupt(uint8_t vector);
     void push_interrupt(uint8_t vector) { interrupts_.set(vector); }
     Result<void> push_exception(const Exception& exception);
     Result<void> inject_nmi();
     bool has_events() const { return interrupts_.any() || !exceptions_.empty(); }
     Result<bool> can_take_interrupt();
     void want_interrupt_window(bool wanted) { window_wanted_ = wanted; }
+    // With the kernel's APIC: it stands halted; and nothing of its own will wake it.
+    Result<bool> stands_halted();
+    Result<bool> waits_for_others();
 
   private:
     Result<void> load_cpuid();
     Result<void> load_entry_state();
     Result<void> load_msr(x86::Msr msr, uint64_t value);
     Result<void> load_debug_registers(uint64_t dr7);
+
+    Result<void> check_apic_use(const SetupConfig& config) const;
+    Result<void> set_activity(uint32_t state);
+    Result<void> wake();
 
     Result<void> settle();
     Result<void> refresh_readiness();

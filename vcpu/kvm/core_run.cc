@@ -51,7 +51,8 @@ Result<bool> Core::enter(bool at_once) {
         if (at_once) kick_.stop_at_once();
         if (timed)
             if (const auto started = start_slice(); !started) return Unexpected(started.error());
-        left = fd_.raw(KVM_RUN, 0);
+        do left = fd_.raw(KVM_RUN, 0);  // EAGAIN: a start-up IPI has come
+        while (!left && left.error() == EAGAIN);
         if (timed)
             if (const auto stopped = slice_->start(std::chrono::nanoseconds(0)); !stopped)
                 return Unexpected(stopped.error());
@@ -204,6 +205,7 @@ Result<bool> Core::inject_next_exception() {
     kvm_vcpu_events events{};
     if (const auto done = call(fd_, KVM_GET_VCPU_EVENTS, &events); !done) return Unexpected(done.error());
     if (events.exception.injected != 0 || events.interrupt.injected != 0) return true;  // that one first
+    if (const auto awake = wake(); !awake) return Unexpected(awake.error());
     const Exception next = exceptions_.front();
     if (next.address) {
         if (const auto done = fetch_registers(); !done) return Unexpected(done.error());

@@ -30,6 +30,7 @@ Result<void> Core::set_entry(Gpa entry) {
     const uint64_t base = now->segment(x86::SegmentRegister::CS).base;
     if (entry.value() < base) return fail_with(VCpuErrc::InvalidInput, Failure::EntryState);
     now->rip = entry.value() - base;
+    if (const auto awake = wake(); !awake) return awake;
     return set_state(*now);
 }
 
@@ -43,6 +44,7 @@ Result<void> Core::set_ept_root(Hpa root) {
 
 // CPUID first: it decides which bits CR4, EFER and XCR0 may have.
 Result<void> Core::setup(const SetupConfig& config) {
+    if (const auto good = check_apic_use(config); !good) return good;
     config_ = config;
     if (const auto done = load_cpuid(); !done) return done;
     if (config.xcr0) {
@@ -54,6 +56,10 @@ Result<void> Core::setup(const SetupConfig& config) {
     if (const auto done = load_entry_state(); !done) return done;
     if (const auto done = load_msr(x86::Msr::IA32_PAT, config.entry_state.pat); !done) return done;
     if (const auto done = load_debug_registers(config.entry_state.dr7); !done) return done;
+    if (vm_.has_kernel_apics()) {
+        const uint32_t state = config.wait_for_sipi ? KVM_MP_STATE_UNINITIALIZED : KVM_MP_STATE_RUNNABLE;
+        if (const auto done = set_activity(state); !done) return done;
+    }
     set_up_ = true;
     return {};
 }

@@ -78,6 +78,10 @@ VmExit Exits::decode() {
             return VmExit::Halt{};
         case KVM_EXIT_IRQ_WINDOW_OPEN:
             return VmExit::Nothing{};
+        case KVM_EXIT_IOAPIC_EOI:
+            if (config_.eoi_hook.function == nullptr) return unhandled();
+            config_.eoi_hook.function(config_.eoi_hook.context, exit.eoi.vector);
+            return VmExit::Nothing{};
         case KVM_EXIT_INTR:
             return VmExit::ExternalInterrupt{kRequestVector};
         case KVM_EXIT_X86_RDMSR:

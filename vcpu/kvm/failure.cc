@@ -50,6 +50,11 @@ constexpr std::array kRequests = {
     VTLESS_KVM_NAME(KVM_INTERRUPT),
     VTLESS_KVM_NAME(KVM_NMI),
     VTLESS_KVM_NAME(KVM_TRANSLATE),
+    VTLESS_KVM_NAME(KVM_GET_MP_STATE),
+    VTLESS_KVM_NAME(KVM_SET_MP_STATE),
+    VTLESS_KVM_NAME(KVM_GET_LAPIC),
+    VTLESS_KVM_NAME(KVM_SIGNAL_MSI),
+    Name{kSetGsiRouting, "KVM_SET_GSI_ROUTING"},
     VTLESS_KVM_NAME(KVM_RUN),
 };
 constexpr std::array kCapabilities = {
@@ -64,6 +69,10 @@ constexpr std::array kCapabilities = {
     VTLESS_KVM_NAME(KVM_CAP_IMMEDIATE_EXIT),
     VTLESS_KVM_NAME(KVM_CAP_X86_USER_SPACE_MSR),
     VTLESS_KVM_NAME(KVM_CAP_X86_MSR_FILTER),
+    VTLESS_KVM_NAME(KVM_CAP_SPLIT_IRQCHIP),
+    VTLESS_KVM_NAME(KVM_CAP_SIGNAL_MSI),
+    VTLESS_KVM_NAME(KVM_CAP_IRQ_ROUTING),
+    VTLESS_KVM_NAME(KVM_CAP_MP_STATE),
 };
 #undef VTLESS_KVM_NAME
 
@@ -108,6 +117,20 @@ const char* text(LayoutRefusal why) {
             return "more pieces of memory than KVM has slots";
         case LayoutRefusal::ReadOnlyUnsupported:
             return "read-only: this KVM has no KVM_CAP_READONLY_MEM";
+        case LayoutRefusal::ApicPage:
+            return "the local APICs in the kernel are there: it cannot be memory";
+    }
+    return "?";
+}
+
+const char* text(KernelApicUse what) {
+    switch (what) {
+        case KernelApicUse::Msi:
+            return "a message-signalled interrupt";
+        case KernelApicUse::IoApicRoutes:
+            return "EOIs of an I/O APIC";
+        case KernelApicUse::WaitForSipi:
+            return "a vCPU that waits for a start-up IPI";
     }
     return "?";
 }
@@ -159,6 +182,21 @@ std::string text(const FailureDetail& detail) {
             return "KVM cannot resume the guest after " + kind();
         case Failure::QueueFull:
             return "the queue holds its maximum of " + std::to_string(detail.value);
+        case Failure::NeedsKernelApics:
+            return std::string(text(static_cast<KernelApicUse>(detail.value))) +
+                   " needs the local APICs in the kernel: VmConfig::local_apics";
+        case Failure::ApicPage:
+            return "the local APICs in the kernel are at guest-physical page 0xfee00000: no device can be "
+                   "there";
+        case Failure::ApicId:
+            return "no local APIC has the id " + std::to_string(detail.value) + ": they are 0 to 254";
+        case Failure::ApicVector:
+            return "local APICs take vectors from 16 on, not " + std::to_string(detail.value);
+        case Failure::MsiNotTaken:
+            return "no local APIC took vector " + std::to_string(detail.value) +
+                   ": there is none of this id, or the guest has it disabled";
+        case Failure::IoApicPin:
+            return "the I/O APIC has no pin " + std::to_string(detail.value) + ": VmConfig::ioapic_pins";
     }
     return "detail " + hex(detail.encode());
 }

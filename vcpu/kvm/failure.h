@@ -28,10 +28,16 @@ enum class Failure : uint8_t {
     Timer,              // timer_create or timer_settime: error
     NotSetUp,           // run or bind before setup
     NotBound,
-    NothingPending,  // a completion without the exit that asks for it
-    NotCompleted,    // run with an exit that waits for its completion; value: ExitKind
-    CannotGoOn,      // run after an exit that KVM cannot resume from; value: ExitKind
-    QueueFull,       // value: capacity
+    NothingPending,    // a completion without the exit that asks for it
+    NotCompleted,      // run with an exit that waits for its completion; value: ExitKind
+    CannotGoOn,        // run after an exit that KVM cannot resume from; value: ExitKind
+    QueueFull,         // value: capacity
+    NeedsKernelApics,  // value: KernelApicUse
+    ApicPage,          // a device in the page of the kernel's local APICs
+    ApicId,            // value: the vCPU's id, which no local APIC can have
+    ApicVector,        // value: a vector that local APICs do not take
+    MsiNotTaken,       // value: the vector
+    IoApicPin,         // value: the pin, which VmConfig does not have
 };
 
 // Why the EPT of the caller cannot become memory slots.
@@ -46,7 +52,11 @@ enum class LayoutRefusal : uint8_t {
     Unaligned,            // the embedder's memory for a frame does not start at a multiple of 4 KiB
     TooManySlots,
     ReadOnlyUnsupported,  // KVM_CAP_READONLY_MEM
+    ApicPage,             // FEE00000H, where the kernel's local APICs are
 };
+
+// What is there only with the local APICs in the kernel.
+enum class KernelApicUse : uint8_t { Msi = 1, IoApicRoutes, WaitForSipi };
 
 struct FailureDetail {
     Failure what = Failure::Ioctl;

@@ -10,7 +10,7 @@
 
 namespace vtless::kvm {
 
-// What comes before the entries, of kvm_cpuid2 and of kvm_msrs.
+// What comes before the entries, of kvm_cpuid2, kvm_msrs and kvm_irq_routing.
 struct EntriesHeader {
     uint32_t count = 0;
     uint32_t padding = 0;
@@ -19,6 +19,7 @@ static_assert(sizeof(EntriesHeader) == 8);
 
 inline constexpr unsigned long kGetSupportedCpuid =
     _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x05, sizeof(EntriesHeader));
+inline constexpr unsigned long kSetGsiRouting = _IOC(_IOC_WRITE, KVMIO, 0x6a, sizeof(EntriesHeader));
 inline constexpr unsigned long kSetMsrs = _IOC(_IOC_WRITE, KVMIO, 0x89, sizeof(EntriesHeader));
 inline constexpr unsigned long kSetCpuid2 = _IOC(_IOC_WRITE, KVMIO, 0x90, sizeof(EntriesHeader));
 

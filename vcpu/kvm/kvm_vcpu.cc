@@ -16,6 +16,9 @@ KvmVCpu::~KvmVCpu() = default;
 
 Result<KvmVCpu> KvmVCpu::create(VmId, VCpuId vcpu, const CreateConfig& config) {
     if (config.vm == nullptr) return fail(VCpuErrc::InvalidInput);
+    constexpr VCpuId kLastApicId = 254;  // 255 is all of them
+    if (config.vm->has_kernel_apics() && vcpu > kLastApicId)
+        return fail_with(VCpuErrc::Unsupported, Failure::ApicId, static_cast<uint32_t>(vcpu));
     auto fd = config.vm->create_vcpu(vcpu);
     if (!fd) return Unexpected(fd.error());
     auto shared = config.vm->map_vcpu(*fd);
@@ -52,6 +55,10 @@ Result<std::optional<Gpa>> KvmVCpu::translate(Gva address) { return core_->trans
 
 Result<void> KvmVCpu::inject_interrupt(size_t vector) {
     if (vector > 0xff) return fail(VCpuErrc::InvalidInput, vector);
+    return core_->inject_interrupt(static_cast<uint8_t>(vector));
+}
+Result<void> KvmVCpu::inject_external_interrupt(size_t vector) {
+    if (vector > 0xff) return fail(VCpuErrc::InvalidInput, vector);
     core_->push_interrupt(static_cast<uint8_t>(vector));
     return {};
 }
@@ -72,6 +79,8 @@ Result<void> KvmVCpu::request_interrupt_window() {
 Result<void> KvmVCpu::cancel_interrupt_window() {
     return core_->want_interrupt_window(false), Result<void>();
 }
+Result<bool> KvmVCpu::stands_halted() { return core_->stands_halted(); }
+Result<bool> KvmVCpu::waits_for_others() { return core_->waits_for_others(); }
 bool KvmVCpu::has_waiting_events() const { return core_->has_events(); }
 
 Result<void> KvmVCpu::complete_io_read(uint64_t value) { return core_->exits().complete_io_read(value); }
@@ -85,9 +94,14 @@ void KvmVCpu::set_time_slice(std::chrono::nanoseconds slice) { core_->set_time_s
 void KvmVCpu::request_exit() { core_->kick().request(); }
 Result<void> KvmVCpu::flush_tlb() { return core_->vm().map_memory(core_->ept_root()); }
 
-Capabilities KvmVCpu::capabilities() {
+Capabilities KvmVCpu::capabilities() const {
+    return capabilities(core_->vm().has_kernel_apics() ? ApicIn::Kernel : ApicIn::UserSpace);
+}
+
+Capabilities KvmVCpu::capabilities(ApicIn local_apics) {
     Capabilities can;
     can.backend = "kvm";
+    can.halts_exit = can.local_apic_exits = local_apics == ApicIn::UserSpace;
     can.interrupt_windows = can.hardware_speed = host_virtualizes();
     return can;
 }

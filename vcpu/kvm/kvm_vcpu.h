@@ -57,16 +57,25 @@ class KvmVCpu {
     // By the guest's page tables; nothing where they lead nowhere.
     Result<std::optional<Gpa>> translate(Gva address);
 
-    // As VmxVCpu's. Of the waiting interrupts the highest vector goes first.
+    // As VmxVCpu's. Of the waiting interrupts the highest vector goes first. With the kernel's local APIC
+    // inject_interrupt is a fixed MSI to it, at once: ResourceBusy if the guest has it disabled.
     Result<void> inject_interrupt(size_t vector);
+    // The vector that the PIC has been asked for. The kernel's local APIC takes it as LVT0 says; without one
+    // it is inject_interrupt.
+    Result<void> inject_external_interrupt(size_t vector);
     Result<void> inject_exception(x86::Vector vector, uint32_t error_code = 0);
     Result<void> inject_page_fault(Gva address, uint32_t error_code);
     Result<void> inject_nmi();
-    // False, too, where KVM fails: the next run() says why.
+    // For an external interrupt. False, too, where KVM fails: the next run() says why.
     bool can_take_interrupt();
     Result<void> request_interrupt_window();
     Result<void> cancel_interrupt_window();
     bool has_waiting_events() const;
+
+    // With the kernel's local APIC HLT does not exit. Whether this vCPU stands halted; and whether nothing of
+    // its own will wake it, neither timer nor interrupts that wait.
+    Result<bool> stands_halted();
+    Result<bool> waits_for_others();
 
     // Completions, after the exit and before the next run(), which fails without them.
     Result<void> complete_io_read(uint64_t value);
@@ -83,7 +92,8 @@ class KvmVCpu {
     Result<void> flush_tlb();
 
     // What KVM cannot do, README.md explains.
-    static Capabilities capabilities();
+    Capabilities capabilities() const;
+    static Capabilities capabilities(ApicIn local_apics);
 
   private:
     explicit KvmVCpu(std::unique_ptr<Core> core);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "isa/x86/msr.h"
+
 namespace vtless::kvm {
 
 namespace {
@@ -71,6 +73,8 @@ class Layout {
     }
 
     Result<void> add_page(Gpa gpa, uint8_t* host, bool read_only) {
+        if (limits_.kernel_apics && gpa == Gpa(x86::apic_base::kDefaultAddress))
+            return refuse_layout(LayoutRefusal::ApicPage, gpa);
         if (host == nullptr) return refuse_layout(LayoutRefusal::NoHostMemory, gpa);
         if (reinterpret_cast<uintptr_t>(host) % kPage != 0)
             return refuse_layout(LayoutRefusal::Unaligned, gpa);

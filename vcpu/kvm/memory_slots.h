@@ -40,6 +40,7 @@ struct SlotLimits {
     size_t slots = 32;
     bool read_only = true;      // KVM has read-only slots
     x86::EptFeatures features;  // as the EPT was made for
+    bool kernel_apics = false;  // guest-physical page FEE00000H is not memory's
 };
 
 // Pages that are contiguous in the guest and here, with equal rights, make one slot; in the order of their

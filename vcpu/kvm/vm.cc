@@ -24,6 +24,9 @@ constexpr unsigned kNeeded[] = {
     KVM_CAP_X86_USER_SPACE_MSR, KVM_CAP_X86_MSR_FILTER,
 };
 
+constexpr unsigned kNeededForApics[] = {KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_SIGNAL_MSI, KVM_CAP_IRQ_ROUTING,
+                                        KVM_CAP_MP_STATE};
+
 VCpuErrc code_of(int error) { return error == ENOMEM ? VCpuErrc::NoMemory : VCpuErrc::Unsupported; }
 
 }  // namespace
@@ -56,11 +59,15 @@ Result<void> Vm::check_system() {
         return fail_with(VCpuErrc::Unsupported, Failure::ApiVersion, static_cast<uint32_t>(*version));
     for (const unsigned capability : kNeeded)
         if (const auto there = require(capability); !there) return there;
+    if (has_kernel_apics())
+        for (const unsigned capability : kNeededForApics)
+            if (const auto there = require(capability); !there) return there;
     const auto read_only = extension(KVM_CAP_READONLY_MEM);
     if (!read_only) return Unexpected(read_only.error());
     const auto slots = extension(KVM_CAP_NR_MEMSLOTS);
     if (!slots) return Unexpected(slots.error());
-    limits_ = {*slots > 0 ? static_cast<size_t>(*slots) : 32, *read_only != 0, config_.ept};
+    limits_ = {*slots > 0 ? static_cast<size_t>(*slots) : 32, *read_only != 0, config_.ept,
+               has_kernel_apics()};
     const auto bytes = call(system_, KVM_GET_VCPU_MMAP_SIZE);
     if (!bytes) return Unexpected(bytes.error());
     shared_bytes_ = static_cast<size_t>(*bytes);
@@ -79,6 +86,7 @@ Result<void> Vm::start() {
         return Unexpected(done.error());
     if (const auto done = call(vm_, KVM_SET_TSS_ADDR, uintptr_t{kTaskState}); !done)
         return Unexpected(done.error());
+    if (const auto done = take_kernel_apics(); !done) return done;
     if (const auto done = exit_on_hypercalls(); !done) return done;
     return filter_msrs();
 }
@@ -101,7 +109,12 @@ Result<void> Vm::filter_msrs() {
     exits.cap = KVM_CAP_X86_USER_SPACE_MSR;
     exits.args[0] = KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER;
     if (const auto done = call(vm_, KVM_ENABLE_CAP, &exits); !done) return Unexpected(done.error());
-    auto filter = MsrFilter::make(config_.passed_msrs);
+    MsrPassThroughList passed = config_.passed_msrs;
+    if (has_kernel_apics())
+        for (const x86::Msr msr : {x86::Msr::IA32_APIC_BASE, x86::Msr::IA32_TSC_DEADLINE})
+            if (!passed.push_back({msr, true, true}))
+                return fail_with(VCpuErrc::InvalidInput, Failure::QueueFull, 64);
+    auto filter = MsrFilter::make(passed);
     if (!filter) return Unexpected(filter.error());
     kvm_msr_filter request = filter->request();
     const auto done = call(vm_, KVM_X86_SET_MSR_FILTER, &request);

@@ -168,6 +168,7 @@ class VmxVCpu {
         can.ept_violations = can.ept_rights = can.ept_accessed_dirty = true;
         can.vmcs = can.exit_instruction_length = can.mmio_register = true;
         can.all_hypercalls = can.single_string_io = can.interrupt_windows = true;
+        can.halts_exit = can.local_apic_exits = true;
         can.explains_refusals = requires(const Hw& hw) { hw.entry_explanation(); };
         can.instruction_counts = can.cycles = can.deterministic = kSimulated;
         can.hardware_speed = !kSimulated;

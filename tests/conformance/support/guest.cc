@@ -28,6 +28,7 @@ constexpr Need kNeeds[] = {
     {&Capabilities::all_hypercalls, "keeps hypercalls to itself"},
     {&Capabilities::single_string_io, "lets nothing in between the elements of a port string"},
     {&Capabilities::interrupt_windows, "sees an interrupt window late"},
+    {&Capabilities::halts_exit, "lets a processor stand halted in its run"},
     {&Capabilities::cycles, "has no simulated time"},
 };
 
@@ -80,6 +81,7 @@ VmExit Guest::run(int line) {
 }
 
 void Guest::expect(const VmExit& wanted, int line) {
+    if (wanted.is<VmExit::Halt>()) needs(&Capabilities::halts_exit);
     const VmExit exit = run(line);
     if (!(exit == wanted)) fail("expected " + traces::exit_text(wanted), line);
 }

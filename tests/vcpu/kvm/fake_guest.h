@@ -25,10 +25,9 @@ class FakeGuest : public ::testing::Test {
     }
 
     Result<void> make_vm() {
-        VmConfig config;
-        config.memory = HostMemoryMap::of(memory_);
-        config.kernel = &kernel_;
-        auto vm = Vm::create(config);
+        vm_config_.memory = HostMemoryMap::of(memory_);
+        vm_config_.kernel = &kernel_;
+        auto vm = Vm::create(vm_config_);
         if (!vm) return Unexpected(vm.error());
         vm_ = std::move(*vm);
         return {};
@@ -60,6 +59,7 @@ class FakeGuest : public ::testing::Test {
     FakeKernel kernel_;
     TestMemory memory_;
     vmm::EptTable<TestMemory> ept_;
+    VmConfig vm_config_;  // but for memory and kernel
     SetupConfig config_;
     std::unique_ptr<Vm> vm_;
     std::optional<KvmVCpu> vcpu_;

@@ -50,7 +50,35 @@ Expected<int, int> FakeKernel::ioctl(int, unsigned long request, uintptr_t argum
             regions.push_back(copy_in<kvm_userspace_memory_region>(argument));
             return 0;
         case kGetSupportedCpuid:
-            copy_out(argument, EntriesHeader{0, 0});
+            copy_out(argument, EntriesHeader{static_cast<uint32_t>(cpuid.size()), 0});
+            for (size_t i = 0; i < cpuid.size(); ++i)
+                copy_out(argument + sizeof(EntriesHeader) + i * sizeof cpuid[i], cpuid[i]);
+            return 0;
+        case KVM_X86_SET_MSR_FILTER:
+            passed_msrs.clear();
+            for (const auto& range : copy_in<kvm_msr_filter>(argument).ranges)
+                passed_msrs.push_back({range, {range.bitmap, range.bitmap + range.nmsrs / 8}});
+            return 0;
+        case KVM_ENABLE_CAP:
+            capabilities.push_back(copy_in<kvm_enable_cap>(argument));
+            return 0;
+        case KVM_SIGNAL_MSI:
+            messages.push_back(copy_in<kvm_msi>(argument));
+            return 1;
+        case kSetGsiRouting:
+            routes.resize(copy_in<EntriesHeader>(argument).count);
+            for (size_t i = 0; i < routes.size(); ++i)
+                routes[i] = copy_in<kvm_irq_routing_entry>(argument + sizeof(EntriesHeader) +
+                                                           i * sizeof(kvm_irq_routing_entry));
+            return 0;
+        case KVM_GET_MP_STATE:
+            copy_out(argument, activity);
+            return 0;
+        case KVM_SET_MP_STATE:
+            activity = copy_in<kvm_mp_state>(argument);
+            return 0;
+        case KVM_GET_LAPIC:
+            copy_out(argument, local_apic);
             return 0;
         case kSetMsrs:
             return 1;
@@ -91,6 +119,14 @@ Expected<uint8_t*, int> FakeKernel::map(int, size_t) {
     if (map_error) return Unexpected(*map_error);
     ++mappings;
     return static_cast<uint8_t*>(shared_);
+}
+
+bool FakeKernel::passes(uint32_t access, uint32_t msr) const {
+    for (const auto& [range, bitmap] : passed_msrs) {
+        const uint32_t index = msr - range.base;
+        if (range.flags == access && index < range.nmsrs) return (bitmap[index / 8] >> index % 8 & 1) != 0;
+    }
+    return false;
 }
 
 void FakeKernel::unmap(uint8_t*, size_t) { --mappings; }

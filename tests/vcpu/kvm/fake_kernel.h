@@ -31,11 +31,23 @@ class FakeKernel final : public Kernel {
     std::optional<int> map_error;
     Run run;
     Run finish;  // KVM_RUN that only finishes an instruction; without one it does, and EINTR
-    std::vector<uint32_t> interrupts;  // as they were injected
+    std::vector<uint32_t> interrupts;          // as they were injected
+    std::vector<kvm_enable_cap> capabilities;  // as they were enabled
+    std::vector<kvm_msi> messages;             // as they were signalled
+    std::vector<kvm_irq_routing_entry> routes;
+    struct PassedMsrs {
+        kvm_msr_filter_range range{};
+        std::vector<uint8_t> bitmap;
+    };
+    std::vector<PassedMsrs> passed_msrs;  // of the last filter
+    std::vector<kvm_cpuid_entry2> cpuid;  // what it supports
+    kvm_mp_state activity{};
+    kvm_lapic_state local_apic{};
     kvm_vcpu_events events{};
     kvm_regs regs{};
     kvm_sregs sregs{};
     std::vector<kvm_userspace_memory_region> regions;  // as they were set
+    bool passes(uint32_t access, uint32_t msr) const;
     int open_files = 0;
     int mappings = 0;
 

@@ -134,6 +134,13 @@ TEST_F(MemorySlots, MoreThanThereAreIsRefused) {
     expect_refusal(LayoutRefusal::TooManySlots, 0x6000);
 }
 
+TEST_F(MemorySlots, PageOfTheKernelsApicsIsRefused) {
+    map(0xfedff000, 0, 0x3000);
+    EXPECT_EQ(slots()->size(), 1u);
+    limits_.kernel_apics = true;
+    expect_refusal(LayoutRefusal::ApicPage, 0xfee00000);
+}
+
 TEST_F(MemorySlots, ReadOnlyNeedsTheCapability) {
     map(0, 0, 0x1000, ept::READ | ept::EXECUTE);
     limits_.read_only = false;

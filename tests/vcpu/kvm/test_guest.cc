@@ -22,9 +22,8 @@ std::string text(const VmExit& exit) {
 }  // namespace
 
 void KvmGuest::SetUp() {
-    VmConfig config;
-    config.memory = HostMemoryMap::of(memory_);
-    auto vm = Vm::create(config);
+    vm_config_.memory = HostMemoryMap::of(memory_);
+    auto vm = Vm::create(vm_config_);
     if (!vm) {
         ASSERT_EQ(vm.error().code, VCpuErrc::Unsupported) << describe(vm.error());
         GTEST_SKIP() << "KVM cannot be used here: " << describe(vm.error());

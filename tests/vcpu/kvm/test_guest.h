@@ -49,6 +49,7 @@ class KvmGuest : public ::testing::Test {
     KvmVCpu& arch() { return vcpu_->get_arch_vcpu(); }
     uint64_t gpr(x86::Gpr index) { return arch().get_gpr(static_cast<size_t>(index)).value(); }
 
+    VmConfig vm_config_;  // but for its memory
     TestMemory memory_;
     std::optional<vmm::EptTable<TestMemory>> ept_;
     std::unique_ptr<Vm> vm_;
