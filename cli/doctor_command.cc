@@ -129,6 +129,12 @@ void print_speed(const KvmReport& kvm) {
     }
 }
 
+std::string describe(const KernelApicProbe& apic) {
+    if (!apic.absent.empty()) return "no: " + apic.absent;
+    if (!apic.failure.empty()) return "FAILS: " + apic.failure;
+    return "works: its timer wakes a guest from HLT";
+}
+
 bool report_kvm(const std::string& device) {
     const KvmReport kvm = probe_kvm(device);
     fmt::print("Linux KVM (kvm)\n");
@@ -141,6 +147,7 @@ bool report_kvm(const std::string& device) {
     print_speed(kvm);
     for (const KvmProbe& probe : kvm.probes)
         print_row(probe.name, probe.failure.empty() ? "works" : "FAILS: " + probe.failure);
+    print_row("local APIC in the kernel", describe(kvm.kernel_apic));
     return kvm.works();
 }
 

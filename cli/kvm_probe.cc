@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "isa/x86/apic_register.h"
 #include "isa/x86/exit_reason.h"
 #include "sim/mmu/host_memory.h"
 #include "vcpu/kvm/failure.h"
@@ -35,11 +36,12 @@ constexpr auto kSlice = std::chrono::milliseconds(500);
 // One VM with one vCPU, and nothing shared with the last one.
 class Guest {
   public:
-    static Result<std::unique_ptr<Guest>> create(const std::string& device) {
+    static Result<std::unique_ptr<Guest>> create(const std::string& device,
+                                                 kvm::ApicIn local_apics = kvm::ApicIn::UserSpace) {
         auto memory = sim::HostMemory::create(kRam + (1 << 20));
         if (!memory) return fail(VCpuErrc::NoMemory);
         std::unique_ptr<Guest> guest(new Guest(std::move(*memory)));
-        if (const auto made = guest->make_vm(device); !made) return Unexpected(made.error());
+        if (const auto made = guest->make_vm(device, local_apics); !made) return Unexpected(made.error());
         return guest;
     }
 
@@ -66,7 +68,7 @@ class Guest {
   private:
     explicit Guest(sim::HostMemory&& memory) : memory_(std::move(memory)) {}
 
-    Result<void> make_vm(const std::string& device) {
+    Result<void> make_vm(const std::string& device, kvm::ApicIn local_apics) {
         auto ept = vmm::EptTable<sim::HostMemory>::create(memory_);
         if (!ept || !memory_.allocate_frames(kRam / 4096, 4096, ram_)) return fail(VCpuErrc::NoMemory);
         ept_.emplace(std::move(*ept));
@@ -74,6 +76,7 @@ class Guest {
         kvm::VmConfig config;
         config.memory = kvm::HostMemoryMap::of(memory_);
         config.device = device;
+        config.local_apics = local_apics;
         auto vm = kvm::Vm::create(config);
         if (!vm) return Unexpected(vm.error());
         vm_ = std::move(*vm);
@@ -218,6 +221,38 @@ std::string try_msr(Guest& guest) {
     return expect(guest, VmExit::IoWrite{kPort, AccessWidth::Dword, kAnswer});
 }
 
+// The timer of the kernel's local APIC wakes a guest from HLT. In real mode, whose DS reaches the APIC.
+std::string try_kernel_apic(Guest& guest) {
+    namespace reg = x86::apic_register;
+    Code code;
+    const auto store = [&code](uint32_t offset, uint32_t value) {  // mov dword [offset], value
+        code.insert(code.end(), {0x66, 0x67, 0xc7, 0x05});
+        for (const uint32_t word : {static_cast<uint32_t>(x86::apic_base::kDefaultAddress) + offset, value})
+            for (unsigned i = 0; i < 4; ++i) code.push_back(static_cast<uint8_t>(word >> (8 * i)));
+    };
+    store(reg::SVR, 0x1ff);
+    store(reg::LVT_TIMER, kVector);
+    store(reg::DIVIDE_CONFIGURATION, 0xb);
+    store(reg::INITIAL_COUNT, 1'000'000);
+    code.insert(code.end(), {0xfb, 0xf4});  // sti; hlt
+    guest.store<uint16_t>(kVector * uint64_t{4}, kHandler);
+    guest.store<uint16_t>(kVector * uint64_t{4} + 2, 0);
+    guest.store(kHandler, Code{0xe6, kPort});  // out kPort, al
+    GuestEntryState state = GuestEntryState::real_mode();
+    state.gprs[static_cast<unsigned>(x86::Gpr::RSP)] = 0x8000;
+    auto& data = state.segment(x86::SegmentRegister::DS);
+    data.limit = 0xffffffff;
+    data.rights.raw |= 0x8000;  // the limit counts pages
+    if (const auto ready = guest.boot(state, code); !ready) return kvm::describe(ready.error());
+    return expect(guest, VmExit::IoWrite{kPort, AccessWidth::Byte, 0});
+}
+
+KernelApicProbe probe_kernel_apic(const std::string& device) {
+    const auto guest = Guest::create(device, kvm::ApicIn::Kernel);
+    if (!guest) return {kvm::describe(guest.error()), ""};
+    return {"", try_kernel_apic(**guest)};
+}
+
 template <class Try>
 std::string in_new_guest(const std::string& device, Try&& attempt) {
     auto guest = Guest::create(device);
@@ -282,6 +317,7 @@ KvmReport probe_kvm(const std::string& device) {
     report.probes.push_back({"device memory", in_new_guest(device, try_device)});
     report.probes.push_back({"interrupts", in_new_guest(device, try_interrupt)});
     report.probes.push_back({"exits of MSR accesses", in_new_guest(device, try_msr)});
+    report.kernel_apic = probe_kernel_apic(device);
     report.mips = measure_mips(device);
     if (report.works() && report.measured_hardware()) report.exit_microseconds = measure_exit(device);
     return report;

@@ -13,10 +13,17 @@ struct KvmProbe {
     std::string failure;  // empty: it did what a processor does
 };
 
+// `--apic kernel`.
+struct KernelApicProbe {
+    std::string absent;   // why; empty: a VM with it can be made
+    std::string failure;  // empty: its timer woke a guest
+};
+
 struct KvmReport {
     std::string unusable;      // why; empty: a VM can be made
     bool virtualizes = false;  // the processor has VMX or SVM
     std::vector<KvmProbe> probes;
+    KernelApicProbe kernel_apic;              // an option: works() does not need it
     std::optional<double> mips;               // of a loop of two instructions
     std::optional<double> exit_microseconds;  // of an OUT and back
 

@@ -43,6 +43,27 @@ inline const std::string kTimer =
     "\xfb\xf4\xeb\xfd"s                                 // sti; hlt; jmp to hlt
     "\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90"
     "\xb0\x07\xe6\xf4"s;  // at 0x8040: mov al, 7; out 0xf4, al
+// Two of a local APIC in x2APIC mode, whose MSRs are written as: mov ecx, number; mov eax, value; wrmsr.
+// A one-shot of its timer at vector 30H, whose handler writes 9 to the debug exit.
+inline const std::string kApicTimer =
+    "\x31\xc0\x8e\xd8"                                          // xor ax, ax; mov ds, ax
+    "\xc7\x06\xc0\x00\x80\x80\xc7\x06\xc2\x00\x00\x00"          // mov word [0xc0], 0x8080; mov word [0xc2], 0
+    "\x66\x31\xd2"                                              // xor edx, edx
+    "\x66\xb9\x1b\x00\x00\x00\x66\xb8\x00\x0d\xe0\xfe\x0f\x30"  // IA32_APIC_BASE: x2APIC mode
+    "\x66\xb9\x0f\x08\x00\x00\x66\xb8\xff\x01\x00\x00\x0f\x30"  // SVR: enabled
+    "\x66\xb9\x32\x08\x00\x00\x66\xb8\x30\x00\x00\x00\x0f\x30"  // LVT timer: vector 30
+    "\x66\xb9\x3e\x08\x00\x00\x66\xb8\x0b\x00\x00\x00\x0f\x30"  // divide by 1
+    "\x66\xb9\x38\x08\x00\x00\x66\xb8\x40\x42\x0f\x00\x0f\x30"  // initial count
+    "\xfb\xf4\xeb\xfd"s                                         // sti; hlt; jmp to hlt
+    + std::string(35, '\x90') + "\xb0\x09\xe6\xf4"s;            // at 0x8080: mov al, 9; out 0xf4, al
+// LVT0 is masked: the timer's interrupt, which the PIC asks for, never comes.
+inline const std::string kTimerBehindLvt0 =
+    "\x66\x31\xd2"                                              // xor edx, edx
+    "\x66\xb9\x1b\x00\x00\x00\x66\xb8\x00\x0d\xe0\xfe\x0f\x30"  // IA32_APIC_BASE: x2APIC mode
+    "\x66\xb9\x35\x08\x00\x00\x66\xb8\x00\x07\x01\x00\x0f\x30"  // LVT0: masked, ExtINT
+    "\xb0\x11\xe6\x20\xb0\x08\xe6\x21\xb0\x04\xe6\x21\xb0\x01\xe6\x21\xb0\xfe\xe6\x21"  // ICWs, mask
+    "\xb0\x30\xe6\x43\xb0\x00\xe6\x40\xb0\x10\xe6\x40"  // mode 0, count 0x1000
+    "\xfb\xf4\xeb\xfd"s;                                // sti; hlt; jmp to hlt
 // Changes a page-table entry that it has used, lets the machine run, and uses the page again without INVLPG:
 // 32-bit paging of the first 64 KiB, whose page 15 becomes page 14.
 inline const std::string kForgottenInvlpg =

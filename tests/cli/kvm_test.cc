@@ -125,7 +125,7 @@ TEST(Doctor, RunsGuestsOnKvm) {
     }
     for (const char* guest :
          {"real mode", "protected mode", "32-bit paging", "PAE paging", "compatibility mode", "64-bit mode",
-          "device memory", "interrupts", "exits of MSR accesses"})
+          "device memory", "interrupts", "exits of MSR accesses", "local APIC in the kernel"})
         EXPECT_TRUE(contains(kvm, std::string("  ") + guest + " ")) << guest << "\n" << kvm;
     EXPECT_EQ(contains(kvm, "FAILS: "), !contains(kvm, "backends that work here: sim, kvm\n")) << kvm;
     EXPECT_EQ(contains(kvm, "emulates instructions in the kernel"), !processor_virtualizes()) << kvm;

@@ -216,5 +216,19 @@ TEST(Digests, TimeAloneChangesWithTime) {
     EXPECT_NE(later.time, same.time);
 }
 
+// With a local APIC that masks it, the interrupt that waits wakes nobody.
+TEST_F(MachineTest, HaltBehindAMaskingApicIsADeadlock) {
+    struct MaskingCpu : ScriptedCpu {
+        static constexpr bool kHasApic = true;
+        bool interruptible() const { return false; }
+    };
+    MaskingCpu masking;
+    Machine<MaskingCpu> machine_with_apic{board, memory, masking};
+    start_timer(100);
+    masking.registers.rflags |= 0x200;
+    masking.script = {VmExit::Halt{}, VmExit::IoWrite{0xf4, kByte, 0}};
+    EXPECT_EQ(machine_with_apic.run({}).kind, Outcome::Kind::Deadlock);
+}
+
 }  // namespace
 }  // namespace vtless::vmm
