@@ -216,12 +216,13 @@ TEST(Digests, TimeAloneChangesWithTime) {
     EXPECT_NE(later.time, same.time);
 }
 
+struct MaskingCpu : ScriptedCpu {
+    static constexpr bool kHasApic = true;
+    bool interruptible() const { return false; }
+};
+
 // With a local APIC that masks it, the interrupt that waits wakes nobody.
 TEST_F(MachineTest, HaltBehindAMaskingApicIsADeadlock) {
-    struct MaskingCpu : ScriptedCpu {
-        static constexpr bool kHasApic = true;
-        bool interruptible() const { return false; }
-    };
     MaskingCpu masking;
     Machine<MaskingCpu> machine_with_apic{board, memory, masking};
     start_timer(100);

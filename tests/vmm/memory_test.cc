@@ -4,8 +4,10 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <utility>
 #include <vector>
 
+#include "vmm/guest_parts.h"
 #include "vmm/memory/ept_table.h"
 #include "vmm/memory/guest_memory.h"
 
@@ -165,6 +167,20 @@ TEST(MemoryLayout, PutsWhatIsAboveThreeGiBAtFour) {
     const MemoryLayout large(uint64_t{5} << 30);
     EXPECT_EQ(large.below_4g, uint64_t{3} << 30);
     EXPECT_EQ(large.above_4g, uint64_t{2} << 30);
+}
+
+TEST(DeviceRanges, LoseAHole) {
+    const auto left = [](const std::vector<vmx::MmioRange>& ranges) {
+        std::vector<std::pair<uint64_t, uint64_t>> all;
+        for (const auto& range : ranges_without(ranges, {Gpa(0x3000), 0x1000}))
+            all.emplace_back(range.base.value(), range.bytes);
+        return all;
+    };
+    using Ranges = std::vector<std::pair<uint64_t, uint64_t>>;
+    EXPECT_EQ(left({{Gpa(0), 0x10000}}), (Ranges{{0, 0x3000}, {0x4000, 0xc000}}));
+    EXPECT_EQ(left({{Gpa(0), 0x3000}, {Gpa(0x4000), 1}}), (Ranges{{0, 0x3000}, {0x4000, 1}}));
+    EXPECT_EQ(left({{Gpa(0x2fff), 2}, {Gpa(0x3fff), 2}}), (Ranges{{0x2fff, 1}, {0x4000, 1}}));
+    EXPECT_EQ(left({{Gpa(0x3000), 0x1000}, {Gpa(0x3800), 8}}), Ranges{});
 }
 
 }  // namespace
