@@ -12,4 +12,13 @@ set(VTLESS_SIM_ENGINE_SOURCES
   engine/stops.cc
   engine/unicorn.cc
   engine/version.cc
-  time/cycle_costs.cc)
+  time/cost_table.cc
+  time/cycle_costs.cc
+  time/instruction_form.cc
+  time/straight_line.cc
+  time/tables/broadwell.cc
+  time/tables/forms.cc
+  time/tables/haswell.cc
+  time/tables/sandy_bridge.cc
+  time/tables/skylake.cc
+  time/tables/skylake_server.cc)
