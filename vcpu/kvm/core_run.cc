@@ -97,6 +97,7 @@ Result<void> Core::flush_registers() {
     if (const auto done = call(fd_, KVM_SET_SREGS, &sregs_); !done) return Unexpected(done.error());
     if (const auto done = call(fd_, KVM_SET_REGS, &regs_); !done) return Unexpected(done.error());
     registers_changed_ = false;
+    exits_.run().cr8 = sregs_.cr8;  // KVM_RUN loads CR8 from there, unless the local APIC is its own
     return {};
 }
 

@@ -173,6 +173,19 @@ TEST_F(KvmExits, AnApicThatCpuidDoesNotShowIsDisabled) {
     }
 }
 
+TEST_F(KvmExits, Cr8ThatIsWrittenIsWhereKvmRunTakesIt) {
+    auto state = vcpu_->read_state();
+    ASSERT_TRUE(state);
+    state->cr8 = 9;
+    ASSERT_TRUE(vcpu_->write_state(*state));
+    uint64_t loaded = 0;
+    (void)run([&loaded](kvm_run& exit, uint8_t*) {
+        loaded = exit.cr8;
+        return exit.exit_reason = KVM_EXIT_HLT, 0;
+    });
+    EXPECT_EQ(loaded, 9u);
+}
+
 TEST_F(KvmExits, FailedEntryHasItsReasonAndAnExplanation) {
     const VmExit exit = run([](kvm_run& shared, uint8_t*) {
         shared.exit_reason = KVM_EXIT_FAIL_ENTRY;

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "tests/vcpu/kvm/apic_guest.h"
+#include "vcpu/kvm/host.h"
 
 namespace vtless::kvm {
 namespace {
@@ -175,8 +176,14 @@ TEST_F(KvmApicGuest, EoiOfALevelTriggeredMessageIsTheHooks) {
     level.data |= 1 << 15 | kAssert;
     ASSERT_TRUE(vm_->set_ioapic_routes({{5, level}}));
     ASSERT_TRUE(vm_->signal_msi(level));
-    expect_handler(0x51);
-    expect(VmExit::Nothing{});
+    // Once in some hundred times a KVM that emulates has ended the interrupt before its handler's OUT.
+    const VmExit first = run();
+    if (first.is<VmExit::Nothing>() && !host_virtualizes()) {
+        expect_handler(0x51);
+    } else {
+        EXPECT_EQ(first, VmExit(VmExit::IoWrite{0x70, Byte, 0x51}));
+        expect(VmExit::Nothing{});
+    }
     EXPECT_EQ(seen, std::vector<uint8_t>{0x51});
     expect_out(0x81, Byte, 0);
 }

@@ -132,6 +132,19 @@ TEST_F(KvmGuest, RegistersThatAreWrittenAreTheGuests) {
     expect_out(0x80, Word, 0xcafe);
 }
 
+// KVM takes CR8 from kvm_run at each entry.
+TEST_F(KvmGuest, Cr8ThatIsWrittenIsTheGuests) {
+    boot(long_mode(), {0xf4, 0x44, 0x0f, 0x20, 0xc0, 0xf4});  // hlt; mov rax, cr8; hlt
+    expect(VmExit::Halt{});
+    auto state = arch().read_state();
+    ASSERT_TRUE(state);
+    state->cr8 = 5;
+    ASSERT_TRUE(arch().write_state(*state));
+    expect(VmExit::Halt{});
+    EXPECT_EQ(gpr(x86::Gpr::RAX), 5u);
+    EXPECT_EQ(arch().read_state()->cr8, 5u);
+}
+
 TEST_F(KvmGuest, CpuidIsWhatTheHookMakesOfIt) {
     struct Seen {
         static void hook(void* context, uint32_t leaf, uint32_t, x86::CpuidResult& result) {
