@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "tests/cli/command.h"
 #include "tests/cli/guests.h"
 #include "tests/vmm/temporary_file.h"
@@ -21,10 +24,13 @@ class KvmWithApic : public ::testing::Test {
             GTEST_SKIP() << halt.err;
     }
     // None of these needs more than some hundred exits.
-    static CommandResult run(const std::string& guest) {
+    static CommandResult run(const std::string& guest, std::vector<std::string> more = {}) {
         const TemporaryFile image(guest);
-        return run_command({"run", "--backend", "kvm", "--apic", "kernel", "--flat", image.path(), "--load",
-                            "0x8000", "--entry", "0x8000", "--memory", "2M", "--max-exits", "1000"});
+        std::vector<std::string> arguments = {"run",    "--backend",  "kvm",    "--apic",      "kernel",
+                                              "--flat", image.path(), "--load", "0x8000",      "--entry",
+                                              "0x8000", "--memory",   "2M",     "--max-exits", "1000"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return run_command(arguments);
     }
 };
 
@@ -48,6 +54,17 @@ TEST_F(KvmWithApic, HaltThatNobodyEndsIsTold) {
 TEST_F(KvmWithApic, ItsTimerInterruptsTheGuest) {
     const auto result = run(guests::kApicTimer);
     EXPECT_EQ(result.status, 9 << 1 | 1) << result.err;
+}
+
+// A halt is no exit: the time slice is, in which the guest stood halted.
+TEST_F(KvmWithApic, TraceHasNoHalt) {
+    const TemporaryFile trace("");
+    EXPECT_EQ(run(guests::kTimer, {"--trace", trace.path()}).status, 7 << 1 | 1);
+    std::ifstream file(trace.path());
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    EXPECT_TRUE(contains(text, "exit=PreemptionTimer")) << text;
+    EXPECT_FALSE(contains(text, "exit=Halt")) << text;
+    EXPECT_TRUE(contains(text, "\nend ")) << text;
 }
 
 // But for the line in which it says whether it found an APIC, as on the simulated processor without one.

@@ -139,6 +139,17 @@ TEST_F(KvmApicGuest, HaltForEverEndsWithTheTimeSliceOrARequest) {
     EXPECT_EQ(arch().read_state()->rip, kCode + 1);
 }
 
+TEST_F(KvmApicGuest, NmiWakesAHaltWithInterruptsOff) {
+    install_gate(2, false);
+    config_.time_slice = std::chrono::milliseconds(20);
+    start({hlt(), out(0x81), hlt()});
+    expect(VmExit::PreemptionTimer{});
+    ASSERT_TRUE(arch().inject_nmi());
+    arch().set_time_slice(std::chrono::seconds(5));
+    expect_handler(2);
+    expect_out(0x81, Byte, 0);
+}
+
 TEST_F(KvmApicGuest, TimerThatRunsIsNoHaltForEver) {
     install_gate(0x33);
     config_.time_slice = std::chrono::milliseconds(20);
