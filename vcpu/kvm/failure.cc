@@ -197,6 +197,8 @@ std::string text(const FailureDetail& detail) {
                    ": there is none of this id, or the guest has it disabled";
         case Failure::IoApicPin:
             return "the I/O APIC has no pin " + std::to_string(detail.value) + ": VmConfig::ioapic_pins";
+        case Failure::MsrListFull:
+            return "VmConfig::passed_msrs has no room for those of the local APICs in the kernel";
     }
     return "detail " + hex(detail.encode());
 }

@@ -38,6 +38,7 @@ enum class Failure : uint8_t {
     ApicVector,        // value: a vector that local APICs do not take
     MsiNotTaken,       // value: the vector
     IoApicPin,         // value: the pin, which VmConfig does not have
+    MsrListFull,       // passed_msrs has no room for the local APICs' own
 };
 
 // Why the EPT of the caller cannot become memory slots.

@@ -113,7 +113,7 @@ Result<void> Vm::filter_msrs() {
     if (has_kernel_apics())
         for (const x86::Msr msr : {x86::Msr::IA32_APIC_BASE, x86::Msr::IA32_TSC_DEADLINE})
             if (!passed.push_back({msr, true, true}))
-                return fail_with(VCpuErrc::InvalidInput, Failure::QueueFull, 64);
+                return fail_with(VCpuErrc::InvalidInput, Failure::MsrListFull);
     auto filter = MsrFilter::make(passed);
     if (!filter) return Unexpected(filter.error());
     kvm_msr_filter request = filter->request();

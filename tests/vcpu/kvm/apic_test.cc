@@ -272,7 +272,8 @@ TEST_F(KvmApic, ItsMsrsDoNotExit) {
     }
     vm_config_.local_apics = ApicIn::Kernel;
     while (vm_config_.passed_msrs.push_back({x86::Msr::IA32_PAT})) continue;
-    EXPECT_EQ(text(make_vm()), "InvalidInput: the queue holds its maximum of 64");
+    EXPECT_EQ(text(make_vm()),
+              "InvalidInput: VmConfig::passed_msrs has no room for those of the local APICs in the kernel");
 }
 
 }  // namespace

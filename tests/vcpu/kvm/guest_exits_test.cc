@@ -179,6 +179,13 @@ TEST_F(KvmGuest, MsrsThatArePassedDoNotExit) {
     EXPECT_EQ(gpr(x86::Gpr::RAX), 0x3344u);
 }
 
+// KVM has no x2APIC mode without its own APIC, and no filter for these MSRs.
+TEST_F(KvmGuest, X2ApicMsrsFaultWithoutTheKernelsApic) {
+    install_handler(13);
+    boot(real_mode(), {0x66, 0xb9, 0x02, 0x08, 0, 0, 0x0f, 0x32, 0xf4});  // mov ecx, 0x802; rdmsr
+    expect_out(0x70, Byte, 13);
+}
+
 TEST_F(KvmGuest, TripleFaultIsUnhandledWithItsReason) {
     auto state = protected_mode();
     state.idtr = {0, 0};
