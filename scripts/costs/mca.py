@@ -8,7 +8,7 @@ import sys
 
 VERSION = "19.1.7"
 # The features that a model's processors lack as well: the costs of the model are what matters.
-FEATURES = "+bmi,+bmi2,+movbe,+adx,+lzcnt,+popcnt,+rdrnd,+rdseed,+fsgsbase,+smap,+aes,+pclmul,+sha,+prfchw,+clflushopt,+xsave,+xsaveopt"
+FEATURES = "+bmi,+bmi2,+movbe,+adx,+lzcnt,+popcnt,+rdrnd,+rdseed,+fsgsbase,+aes,+pclmul,+sha,+prfchw,+clflushopt,+xsave,+xsaveopt"
 
 
 def tool(name):
@@ -23,7 +23,8 @@ def tool(name):
 
 def disassemble(codes, bits):
     """The text of the first instruction of each code (bytes), or None: in AT&T syntax."""
-    marker = [b"\x0f\x1f\x84\x00" + n.to_bytes(4, "little") for n in range(len(codes) + 1)]
+    sizes = b"\x66\x67" if bits == 16 else b""
+    marker = [sizes + b"\x0f\x1f\x84\x00" + n.to_bytes(4, "little") for n in range(len(codes) + 1)]
     lines = []
     for n, code in enumerate(codes):
         lines += [marker[n], code + b"\x90" * (15 - len(code))]
@@ -52,6 +53,8 @@ def analyse(texts, model, bits=64, tables=False, iterations=100):
     for n, text in enumerate(texts):
         if text is not None:
             source.append(f"# LLVM-MCA-BEGIN {n}\n{text}\n# LLVM-MCA-END\n")
+    if not source:
+        return [], [None] * len(texts)
     arguments = [tool("llvm-mca"), f"-mtriple={'x86_64' if bits == 64 else 'i386'}", f"-mcpu={model}",
                  "-mattr=" + FEATURES, "--json", "--skip-unsupported-instructions=any",
                  f"-iterations={iterations}"]

@@ -113,8 +113,10 @@ def one_byte(form, text):
         return low(form, stack(form), WRITE)
     if op == 0x63:
         return fields(form, text, made, reg=WRITE, rm=READ)
-    if op in (0x68, 0x6a, 0xc2, 0xc3, 0xca, 0xcb, 0xe8):
+    if op in (0x68, 0x6a, 0xe8):
         return stack(form)
+    if op in (0xc2, 0xc3, 0xca, 0xcb):  # LLVM's models do not let RSP wait for it, nor does a stack engine
+        return Operands(RSP)
     if op in (0x69, 0x6b):
         return fields(form, text, implied(form, flags=FLAGS_WRITTEN), reg=WRITE, rm=READ)
     if op & 0xfe in STRINGS:

@@ -14,6 +14,7 @@
 
 #include "isa/expected.h"
 #include "sim/engine/code_map.h"
+#include "sim/engine/code_observer.h"
 #include "sim/engine/cpu_state.h"
 #include "sim/engine/page_state.h"
 #include "sim/engine/stop.h"
@@ -33,6 +34,7 @@ struct EngineConfig {
     uint64_t flush_seed = 0;
     InstructionCosts costs{};
     TransitionCosts transitions{};
+    CodeObserver* code_observer = nullptr;  // not owned
 };
 
 // Stops that can be done without: running the instruction natively is right then, and cheaper.

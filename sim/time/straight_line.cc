@@ -13,8 +13,8 @@ uint64_t bit(unsigned node) { return uint64_t{1} << node; }
 
 }  // namespace
 
-StraightLine::StraightLine(const CostTable& table, uint32_t fallback_cycles)
-    : table_(&table), fallback_cycles_(fallback_cycles) {}
+StraightLine::StraightLine(const CostTable& table, uint32_t fallback_cycles, StackPointer stack)
+    : table_(&table), fallback_cycles_(fallback_cycles), stack_(stack) {}
 
 void StraightLine::restart() {
     alone_ = 0;
@@ -106,7 +106,7 @@ void StraightLine::add_dependencies(const InstructionForm& form, const Instructi
     written |= operands.writes;
     if ((operands.other & kImpliedMerged) != 0) merged |= operands.writes;
 
-    if ((operands.other & kStack) != 0) written &= ~bit(kRsp);
+    if ((operands.other & kStack) != 0 && stack_ == StackPointer::Renamed) written &= ~bit(kRsp);
     for (uint64_t left = merged; left != 0; left &= left - 1) {
         // The rest of the register is kept: the result is no earlier than what it was, though it waits for
         // nothing.

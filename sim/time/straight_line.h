@@ -12,10 +12,16 @@
 
 namespace vtless::sim {
 
+// RSP from one PUSH, POP or CALL to the next. AsModelled: LLVM's models let it wait for the whole
+// instruction, a load with POP. Renamed: it takes no time, as in processors since the Pentium M, which have a
+// stack engine.
+enum class StackPointer : uint8_t { AsModelled, Renamed };
+
 class StraightLine {
   public:
     // fallback_cycles: of an instruction that the table has no cost for. Nothing overlaps with it.
-    StraightLine(const CostTable& table, uint32_t fallback_cycles);
+    StraightLine(const CostTable& table, uint32_t fallback_cycles,
+                 StackPointer stack = StackPointer::AsModelled);
 
     void restart();
     // How much longer the run takes with one instruction more, in 1/kTicksPerCycle cycle: a function of it
@@ -50,6 +56,7 @@ class StraightLine {
 
     const CostTable* table_;
     uint32_t fallback_cycles_;
+    StackPointer stack_;
     CostSource source_ = CostSource::Table;
     uint32_t alone_ = 0;
     uint32_t overlapped_ = 0;
