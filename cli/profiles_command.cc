@@ -31,6 +31,9 @@ int show_profile(const std::string& name) {
     const auto profile = vmm::load_timing_profile(name);
     if (!profile) return complain(profile.error().message);
     fmt::print("{}: {}\n", profile->name, profile->processor);
+    fmt::print("  {:<19}{:>15}  {}\n", "instructions",
+               profile->instructions.empty() ? "unknown" : profile->instructions,
+               profile->instructions_source);
     for (const vmm::TimingNumber& number : profile->numbers)
         fmt::print("  {:<26}{:>8}  {}{}\n", number.name, text(number), number.free ? "free parameter: " : "",
                    number.source);

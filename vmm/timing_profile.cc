@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "isa/check.h"
+#include "sim/time/cost_table.h"
 #include "vmm/profile_file.h"
 
 namespace vtless::vmm {
@@ -18,6 +19,8 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kExitPercent = "vm_exit_percent";
 constexpr const char* kDelivery = "event_delivery";
 constexpr const char* kCarriedOut = "carried_out_instruction";
+
+constexpr std::string_view kKeys[] = {"name", "processor", "instructions", "numbers", "checks"};
 
 struct Known {
     const char* name;
@@ -39,11 +42,12 @@ class Reader {
     std::string read(TimingProfile& profile) {
         if (!json_.is_object()) return "expected a JSON object";
         for (const auto& [key, value] : json_.items()) {
-            if (key != "name" && key != "processor" && key != "numbers" && key != "checks")
-                return fmt::format("unknown key \"{}\"; expected name, processor, numbers and checks", key);
+            if (std::ranges::find(kKeys, key) == std::end(kKeys))
+                return fmt::format("unknown key \"{}\"; expected {}", key, fmt::join(kKeys, ", "));
         }
         profile.name = text(json_, "name");
         profile.processor = text(json_, "processor");
+        read_instructions(profile);
         if (!json_.contains("numbers") || !json_["numbers"].is_object())
             return "\"numbers\": expected an object";
         for (const auto& [key, value] : json_["numbers"].items()) add_number(key, value, profile);
@@ -54,6 +58,18 @@ class Reader {
     }
 
   private:
+    void read_instructions(TimingProfile& profile) {
+        const auto found = json_.find("instructions");
+        if (found == json_.end() || !found->is_object())
+            return complain("\"instructions\": expected value and source");
+        profile.instructions_source = text(*found, "source");
+        const std::string model = text(*found, "value");
+        if (model == "unknown") return;
+        profile.instructions = model;
+        if (sim::CostTable::find(model) == nullptr)
+            complain("\"instructions\": no model \"{}\"; there are {}", model,
+                     fmt::join(sim::CostTable::names(), ", "));
+    }
     template <class... Args>
     void complain(fmt::format_string<Args...> format, Args&&... args) {
         if (error_.empty()) error_ = fmt::format(format, std::forward<Args>(args)...);
@@ -137,6 +153,9 @@ Result<void> apply(const TimingProfile& profile, sim::EngineConfig& config) {
                 "name the file",
                 profile.name, number.name, number.source);
     }
+    if (profile.instructions.empty())
+        return fail("timing profile {}: the model of its instructions is unknown ({})", profile.name,
+                    profile.instructions_source);
     const uint32_t round_trip = *profile.number(kVmExitRoundTrip).value;
     config.transitions.vm_exit = round_trip * *profile.number(kExitPercent).value / 100;
     config.transitions.vm_entry = round_trip - config.transitions.vm_exit;

@@ -90,7 +90,8 @@ def compare(title, blocks, arguments):
     for which, choose in (("ports and width alone", lambda row: row[3]),
                           ("dependencies alone", lambda row: row[4]),
                           ("RSP renamed", lambda row: row[7])):
-        print_distribution("  " + which, [abs(choose(row) / row[2] - 1) for row in rows], [1] * len(rows))
+        print_distribution("  " + which, [abs(choose(row) / row[2] - 1) for row in rows],
+                           [len(row[5].split()) - 1 for row in rows])
     low = sum(row[0] < -0.02 for row in rows)
     print(f"  too low {low}, too high {sum(row[0] > 0.02 for row in rows)} by more than 2 %; "
           f"sum {sum(row[1] for row in rows) / sum(row[2] for row in rows) - 1:+.1%}")

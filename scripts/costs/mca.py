@@ -9,6 +9,10 @@ import sys
 VERSION = "19.1.7"
 # The features that a model's processors lack as well: the costs of the model are what matters.
 FEATURES = "+bmi,+bmi2,+movbe,+adx,+lzcnt,+popcnt,+rdrnd,+rdseed,+fsgsbase,+aes,+pclmul,+sha,+prfchw,+clflushopt,+xsave,+xsaveopt"
+# NOPs that tell one piece of code from the next.
+FIRST_MARK = 0x10000000
+# llvm-mc prints them on lines of their own; llvm-mca has no costs for them.
+PREFIXES = {"lock", "rep", "repne", "data16", "cs", "ss", "ds", "es", "fs", "gs"}
 
 
 def tool(name):
@@ -24,7 +28,7 @@ def tool(name):
 def disassemble(codes, bits):
     """The text of the first instruction of each code (bytes), or None: in AT&T syntax."""
     sizes = b"\x66\x67" if bits == 16 else b""
-    marker = [sizes + b"\x0f\x1f\x84\x00" + n.to_bytes(4, "little") for n in range(len(codes) + 1)]
+    marker = [sizes + b"\x0f\x1f\x84\x00" + (FIRST_MARK + n).to_bytes(4, "little") for n in range(len(codes) + 1)]
     lines = []
     for n, code in enumerate(codes):
         lines += [marker[n], code + b"\x90" * (15 - len(code))]
@@ -37,10 +41,10 @@ def disassemble(codes, bits):
     result, at, fresh = [None] * len(codes), -1, False
     for line in done.stdout.splitlines():
         line = line.strip()
-        found = re.fullmatch(r"nopl\t(\d*)\(%[er]ax,%[er]ax\)", line)
-        if found:
-            at, fresh = int(found[1] or 0), True
-        elif fresh and line and not line.startswith("."):
+        found = re.fullmatch(r"nopl\t(\d+)\(%[er]ax,%[er]ax\)", line)
+        if found and int(found[1]) >= FIRST_MARK:
+            at, fresh = int(found[1]) - FIRST_MARK, True
+        elif fresh and line and not line.startswith(".") and line not in PREFIXES:
             fresh = False
             if at not in bad:
                 result[at] = line

@@ -21,6 +21,7 @@ void StraightLine::restart() {
     overlapped_ = 0;
     dependency_ = 0;
     micro_ops_ = 0;
+    most_loaded_ = 0;
     loads_.fill(0);
     written_ = 0;
 }
@@ -49,12 +50,15 @@ uint32_t StraightLine::append_alone(uint32_t cycles) {
 
 void StraightLine::add_loads(const InstructionCost& cost) {
     micro_ops_ += cost.numbers->micro_ops;
-    for (size_t i = 0; i < loads_.size(); ++i) loads_[i] += cost.loads[i];
+    for (size_t i = 0; i < table_->bottlenecks(); ++i) {
+        loads_[i] += cost.loads[i];
+        most_loaded_ = std::max(most_loaded_, loads_[i]);
+    }
 }
 
 uint32_t StraightLine::throughput_ticks() const {
-    const uint64_t most = std::ranges::max(loads_);
-    const uint64_t ports = (most * kTicksPerCycle + CostTable::kLoadUnit - 1) / CostTable::kLoadUnit;
+    const uint64_t ports =
+        (uint64_t{most_loaded_} * kTicksPerCycle + CostTable::kLoadUnit - 1) / CostTable::kLoadUnit;
     const uint64_t issue = (uint64_t{micro_ops_} * kTicksPerCycle + table_->width() - 1) / table_->width();
     return static_cast<uint32_t>(std::max(ports, issue));
 }
@@ -64,8 +68,10 @@ void StraightLine::read(Paths& result, unsigned node, int32_t latency) const {
         result[node] = std::max(result[node], latency);
         return;
     }
-    const Paths& paths = paths_[node];
-    for (unsigned i = 0; i < kNodes; ++i) result[i] = std::max(result[i], paths[i] + latency);
+    // result is no element of paths_: the compiler makes vectors of this.
+    int32_t* __restrict longest = result.data();
+    const int32_t* __restrict paths = paths_[node].data();
+    for (unsigned i = 0; i < kNodes; ++i) longest[i] = std::max(longest[i], paths[i] + latency);
 }
 
 void StraightLine::write(uint64_t nodes, const Paths& result) {

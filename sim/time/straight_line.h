@@ -62,7 +62,8 @@ class StraightLine {
     uint32_t overlapped_ = 0;
     uint32_t dependency_ = 0;
     uint32_t micro_ops_ = 0;
-    std::array<uint32_t, CostTable::kMostBottlenecks> loads_{};
+    uint32_t most_loaded_ = 0;
+    std::array<uint32_t, CostTable::kMostBottlenecks> loads_{};  // in 1/CostTable::kLoadUnit cycle
     uint64_t written_ = 0;  // registers, by node; others hold what they held at the start
     std::array<Paths, kNodes> paths_;
 };

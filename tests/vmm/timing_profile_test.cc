@@ -32,6 +32,8 @@ TEST(TimingProfiles, EachNumberHasASourceOrSaysThatItIsFree) {
         const auto profile = load_timing_profile(name);
         ASSERT_TRUE(profile) << profile.error().message;
         EXPECT_EQ(profile->name, name);
+        EXPECT_NE(profile->instructions_source, "") << name;
+        EXPECT_EQ(profile->instructions.empty(), name == "sapphire-rapids") << name;
         EXPECT_EQ(profile->numbers.size(), 4u) << name;
         for (const TimingNumber& number : profile->numbers) EXPECT_NE(number.source, "") << name;
         for (const TimingCheck& check : profile->checks) EXPECT_NE(check.source, "") << name;
@@ -70,6 +72,15 @@ TEST(TimingProfiles, AnUnknownNumberIsNamedWhenItIsNeeded) {
     EXPECT_THAT(applied.error().message, HasSubstr("sapphire-rapids: vm_exit_round_trip is unknown"));
 }
 
+TEST(TimingProfiles, AnUnknownModelOfInstructionsIsNamedWhenItIsNeeded) {
+    sim::EngineConfig config;
+    const auto profile = parse_timing_profile(with("\"sandybridge\"", "\"unknown\""), "x.json");
+    ASSERT_TRUE(profile) << profile.error().message;
+    const auto applied = apply(*profile, config);
+    ASSERT_FALSE(applied);
+    EXPECT_THAT(applied.error().message, HasSubstr("the model of its instructions is unknown"));
+}
+
 TEST(TimingProfiles, AFileOfTheUsersIsOne) {
     const TemporaryFile file(with("761", "812"));
     const auto profile = load_timing_profile(file.path());
@@ -90,8 +101,14 @@ TEST(TimingProfiles, WhatIsWrongIsNamed) {
                 HasSubstr("\"event_delight\" is no number"));
     EXPECT_THAT(refusal(with("\"source\": \"Agesen", "\"origin\": \"Agesen")),
                 HasSubstr("\"source\": expected a text"));
-    EXPECT_THAT(refusal(R"({"name": "a", "processor": "b", "numbers": {}})"),
+    const std::string known = R"("instructions": {"value": "haswell", "source": "c"})";
+    EXPECT_THAT(refusal(R"({"name": "a", "processor": "b", )" + known + R"(, "numbers": {}})"),
                 HasSubstr("\"vm_exit_round_trip\" is missing"));
+    EXPECT_THAT(refusal(R"({"name": "a", "processor": "b", "numbers": {}})"),
+                HasSubstr("\"instructions\": expected value and source"));
+    EXPECT_THAT(
+        refusal(with("\"sandybridge\"", "\"i486\"")),
+        HasSubstr("no model \"i486\"; there are sandybridge, haswell, broadwell, skylake, skylake-avx512"));
     const auto unknown = load_timing_profile("pentium");
     ASSERT_FALSE(unknown);
     EXPECT_THAT(unknown.error().message,

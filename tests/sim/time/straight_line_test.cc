@@ -57,6 +57,26 @@ TEST(StraightLine, AWriteOfPartOfARegisterKeepsTheRest) {
     EXPECT_EQ(cycles({code({0x88, 0xdc})}), 1);        // MOV AH, BL
 }
 
+// POP twice: as LLVM has it, one after the other's load; or with a stack engine, two in a cycle.
+TEST(StraightLine, TheStackPointerWaitsOrNot) {
+    for (const auto& [stack, ticks] :
+         {std::pair(StackPointer::AsModelled, 12u), {StackPointer::Renamed, 1u}}) {
+        StraightLine line(table("haswell"), kFallbackCycles, stack);
+        line.append(code({0x58}), 64);
+        line.append(code({0x5b}), 64);
+        EXPECT_EQ(line.ticks(), ticks * kTicksPerCycle);
+    }
+}
+
+TEST(StraightLine, AValueThatGoesRoundTwoRegistersIsFollowed) {
+    // IMUL EAX, EBX, 3; IMUL EBX, EAX, 3.
+    EXPECT_EQ(cycles({code({0x6b, 0xc3, 3}), code({0x6b, 0xd8, 3})}), 6);
+    // IMUL EAX, EBX, 3; MOV EDX, EBX; MOV EBX, ECX; MOV ECX, EDX: EBX and ECX change places in three moves,
+    // and nothing waits for EAX.
+    EXPECT_EQ(cycles({code({0x6b, 0xc3, 3}), code({0x89, 0xda}), code({0x89, 0xcb}), code({0x89, 0xd1})}),
+              1.5);
+}
+
 TEST(StraightLine, ModesOfOtherWidthsHaveTheSameForms) {
     EXPECT_EQ(cycles({code({0x0f, 0xaf, 0xc3})}, 32), 3);
     EXPECT_EQ(cycles({code({0x66, 0x0f, 0xaf, 0xc3})}, 16), 3);
