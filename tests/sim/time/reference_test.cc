@@ -49,7 +49,6 @@ double error_of(const Block& block) {
 TEST(Reference, TheMedianErrorAgainstLlvmMcaIsAtMostAQuarter) {
     const std::vector<Block> blocks = reference();
     ASSERT_GE(blocks.size(), 400u);
-    std::vector<double> errors;
     std::vector<double> errors(blocks.size());
     std::ranges::transform(blocks, errors.begin(), error_of);
     std::ranges::sort(errors);
