@@ -61,7 +61,7 @@ def fields(form, text, operands, reg=0, rm=0):
     reg_class, rm_class = classes(text)
     if form.operand == SAME and rm_class == NO_CLASS:
         rm_class = reg_class
-    short = form.prefix == P66
+    short = form.prefix == P66 and not {reg_class, rm_class} & {XMM, MMX}  # else it is part of the opcode
     for name, use, kind in (("reg", reg, reg_class), ("rm", rm, rm_class)):
         if use and kind != NO_CLASS:
             merge = use & WRITE and (kind == BYTE or kind == GPR and short and form.map in (ONE, TWO, LEGACY))

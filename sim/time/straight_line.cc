@@ -93,8 +93,8 @@ void StraightLine::add_dependencies(const InstructionForm& form, const Instructi
         const unsigned kind = use & kClassMask;
         unsigned node = number;
         if (kind == kByte && !form.rex && number < 8) node = number & 3;
-        if (kind == kXmm) node = kXmm + number;
-        if (kind == kMmx) node = kMmx + (number & 7);
+        if (kind == kXmm) node = kFirstXmm + number;
+        if (kind == kMmx) node = kFirstMmx + (number & 7);
         if ((use & kRead) != 0 && !breaks) read(result, node, late);
         if ((use & kWritten) != 0) written |= bit(node);
         if ((use & kMerged) != 0) merged |= bit(node);
@@ -107,8 +107,8 @@ void StraightLine::add_dependencies(const InstructionForm& form, const Instructi
     if (form.index != InstructionForm::kNoRegister) read(result, form.index, latency);
     for (unsigned left = operands.reads; left != 0; left &= left - 1)
         read(result, static_cast<unsigned>(std::countr_zero(left)), latency);
-    if ((operands.other & kFlagsRead) != 0) read(result, kFlags, late);
-    if ((operands.other & kFlagsWritten) != 0) written |= bit(kFlags);
+    if ((operands.other & kFlagsRead) != 0) read(result, kFlagsNode, late);
+    if ((operands.other & kFlagsWritten) != 0) written |= bit(kFlagsNode);
     written |= operands.writes;
     if ((operands.other & kImpliedMerged) != 0) merged |= operands.writes;
 

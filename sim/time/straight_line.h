@@ -40,9 +40,9 @@ class StraightLine {
 
   private:
     // 16 general registers, the flags, 16 XMM and 8 MMX registers.
-    static constexpr unsigned kFlags = 16;
-    static constexpr unsigned kXmm = 17;
-    static constexpr unsigned kMmx = 33;
+    static constexpr unsigned kFlagsNode = 16;
+    static constexpr unsigned kFirstXmm = 17;
+    static constexpr unsigned kFirstMmx = 33;
     static constexpr unsigned kNodes = 48;  // rounded up
     static constexpr int32_t kNoPath = -(1 << 28);
     // The longest path, in cycles, from each register at the run's start.

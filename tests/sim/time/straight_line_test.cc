@@ -46,6 +46,15 @@ TEST(StraightLine, WhatIsIndependentTakesPorts) {
     EXPECT_EQ(cycles({code({0x89, 0x06}), code({0x89, 0x4e, 0x04})}), 2);
 }
 
+TEST(StraightLine, RegistersOfOneNumberInDifferentFilesAreDifferent) {
+    EXPECT_EQ(cycles({code({0x66, 0x0f, 0x6e, 0x36})}), 0.5);                          // MOVD XMM6, [RSI]
+    EXPECT_EQ(cycles({code({0x0f, 0x6e, 0x36})}), 0.5);                                // MOVD MM6, [RSI]
+    EXPECT_LT(cycles({code({0xf3, 0x0f, 0x6f, 0xf7}), code({0x0f, 0x6f, 0xfe})}), 1);  // XMM6 XMM7, MM7 MM6
+    EXPECT_EQ(cycles({code({0xf3, 0x0f, 0x58, 0xf1}), code({0xf3, 0x0f, 0x58, 0xce})}),
+              6);                                            // ADDSS XMM6 and XMM1
+    EXPECT_LT(cycles({code({0x66, 0x0f, 0x7e, 0xc6})}), 2);  // MOVD ESI, XMM0
+}
+
 TEST(StraightLine, AZeroingIdiomWaitsForNothing) {
     EXPECT_LT(cycles({kXorEaxEax}), 1);
     EXPECT_EQ(cycles({code({0x31, 0xd8})}), 1);
