@@ -11,7 +11,7 @@ namespace vtless::cli {
 // Exit statuses. A guest that writes v to the debug exit port gives (v << 1) | 1.
 inline constexpr int kEndedAsAsked = 0;
 inline constexpr int kDifferent =
-    1;  // vtless trace diff, vmcs diff, bench compare; vmcs explain: some check is violated
+    1;  // vtless trace diff, vmcs diff, bench compare, campaign; vmcs explain: some check is violated
 inline constexpr int kBadInput = 2;
 inline constexpr int kGuestFailed = 3;
 inline constexpr int kMisuse = 4;  // --sanitize has found some
@@ -28,6 +28,7 @@ Command add_vmcs_checks_command(CLI::App& app);
 Command add_vmcs_diff_command(CLI::App& app);
 Command add_sanitize_rules_command(CLI::App& app);
 Command add_doctor_command(CLI::App& app);
+Command add_campaign_command(CLI::App& app);
 Command add_cpus_command(CLI::App& app);
 Command add_profiles_command(CLI::App& app);
 

@@ -27,15 +27,18 @@ Examples:
       name every check of VM entry that the VMCS in a KVM log violates
   vtless run --kernel vmlinuz --sanitize
       report what the hypervisor does that silicon would tolerate, or punish later
+  vtless campaign matrix.toml --jobs 8
+      run images on processors, timing profiles and seeds, many at a time; again to resume
   vtless doctor
       say what this machine's backends can do; with --cpu, what the engine removes from a processor
 
 Exit status:
   0         the guest ended as asked (or a limit was reached)
   (v<<1)|1  the guest wrote the byte v to the debug exit port 0xf4
-  1         vtless trace diff, vmcs diff and bench compare: the two differ; vmcs explain: a check is violated
+  1         vtless trace diff, vmcs diff and bench compare: the two differ; vmcs explain: a check is violated;
+            campaign: runs that differ in the flush seed only have other digests
   2         the command line or an input file is not usable; the message says why
-  3         the guest failed: triple fault, VM-entry failure, dead lock; the state follows
+  3         the guest failed: triple fault, VM-entry failure, dead lock; the state follows; campaign: a run did
   4         --sanitize: misuse was found
 )";
 
@@ -97,6 +100,8 @@ int run(int argc, char** argv) {
     commands[compare] = vtless::cli::add_bench_compare_command(*compare);
     auto* baseline = bench->add_subcommand("baseline", "Make a baseline of a result");
     commands[baseline] = vtless::cli::add_bench_baseline_command(*baseline);
+    auto* campaign = app.add_subcommand("campaign", "Run a matrix of guests, processors and seeds");
+    commands[campaign] = vtless::cli::add_campaign_command(*campaign);
     auto* vmcs = app.add_subcommand("vmcs", "Explain why a VM entry fails, from a dump of the VMCS");
     vmcs->require_subcommand(1);
     auto* explain = vmcs->add_subcommand("explain", "Run all checks of VM entry on a dump");

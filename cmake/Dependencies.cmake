@@ -19,6 +19,7 @@ vtless_require(Unicorn 2.1.2 "the Unicorn engine 2.1.2 or newer with its headers
 vtless_require(Capstone 5.0 "Capstone 5.0 or newer with its headers (capstone-engine.org)")
 vtless_require(CLI11 2.1 "CLI11 2.1 or newer (libcli11-dev, cli11-devel)")
 vtless_require(fmt 9 "the fmt library 9 or newer with its headers (libfmt-dev, fmt-devel)")
+vtless_require(tomlplusplus 3.0 "toml++ 3 (libtomlplusplus-dev, tomlplusplus-devel)")
 if(VTLESS_TESTS)
   vtless_require(GTest 1.12 "GoogleTest with gmock (libgtest-dev libgmock-dev, gtest-devel gmock-devel)")
 endif()
