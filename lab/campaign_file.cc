@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <set>
 
 #include "lab/toml_reader.h"
 #include "vmm/cpu_profile.h"
@@ -43,11 +44,10 @@ class CampaignReader {
     using Check = vmm::Result<void> (*)(const std::string& name);
 
     std::string resolve(const std::string& path) const { return (folder_ / path).lexically_normal(); }
+    // Each of an array's values once.
     template <class T>
-    void refuse_double(const std::vector<T>& before, const T& value, const toml::node& node,
-                       const char* key) {
-        if (std::ranges::find(before, value) != before.end())
-            toml_.refuse(node.source(), "{}: {} is there twice", key, value);
+    void refuse_double(std::set<T>& before, const T& value, const toml::node& node, const char* key) {
+        if (!before.insert(value).second) toml_.refuse(node.source(), "{}: {} is there twice", key, value);
     }
     std::string memory(const toml::node& node);
     void read_limits(const toml::node& node, Campaign& campaign);
@@ -105,7 +105,7 @@ void CampaignReader::read_limits(const toml::node& node, Campaign& campaign) {
 std::vector<CampaignProfile> CampaignReader::read_profiles(const toml::node* node, const char* key,
                                                            Check check) {
     std::vector<CampaignProfile> profiles;
-    std::vector<std::string> names;
+    std::set<std::string> names;
     for (const toml::node* each : toml_.elements(*node, key)) {
         const std::string name = toml_.text(*each, key);
         refuse_double(names, name, *each, key);
@@ -113,7 +113,6 @@ std::vector<CampaignProfile> CampaignReader::read_profiles(const toml::node* nod
         const std::string path = file ? resolve(name) : "";
         if (const auto checked = check(file ? path : name); !checked)
             toml_.refuse(each->source(), "{}: {}", key, checked.error().message);
-        names.push_back(name);
         profiles.push_back({name, path});
     }
     return profiles;
@@ -121,9 +120,10 @@ std::vector<CampaignProfile> CampaignReader::read_profiles(const toml::node* nod
 
 std::vector<uint64_t> CampaignReader::read_seeds(const toml::node* node) {
     std::vector<uint64_t> seeds;
+    std::set<uint64_t> before;
     for (const toml::node* each : toml_.elements(*node, "seeds")) {
         const uint64_t seed = toml_.number(*each, "seeds");
-        refuse_double(seeds, seed, *each, "seeds");
+        refuse_double(before, seed, *each, "seeds");
         seeds.push_back(seed);
     }
     return seeds;
@@ -197,7 +197,7 @@ Campaign CampaignReader::read(const toml::table& root) {
     campaign.profiles = read_profiles(or_default("profiles", default_profiles), "profiles", check_timing);
     campaign.seeds = read_seeds(or_default("seeds", default_seeds));
     if (const toml::node* limits = root.get("limits")) read_limits(*limits, campaign);
-    std::vector<std::string> names;
+    std::set<std::string> names;
     for (const toml::node* each :
          toml_.elements(toml_.required(root, "image", "at least one [[image]]"), "image")) {
         const toml::table* table = each->as_table();
@@ -207,7 +207,6 @@ Campaign CampaignReader::read(const toml::table& root) {
         }
         const CampaignImage image = read_image(*table);
         if (const toml::node* name = table->get("name")) refuse_double(names, image.name, *name, "name");
-        names.push_back(image.name);
         campaign.images.push_back(image);
     }
     return campaign;
