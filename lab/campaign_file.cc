@@ -74,7 +74,7 @@ vmm::Result<void> check_timing(const std::string& name) {
 
 std::string CampaignReader::memory(const toml::node& node) {
     using Config = vmm::GuestRunConfig;
-    const std::string text = toml_.text(node, "memory");
+    std::string text = toml_.text(node, "memory");
     const auto bytes = vmm::parse_size(text);
     if (!bytes) {
         toml_.refuse(node.source(), "memory: {}", bytes.error().message);
@@ -95,7 +95,7 @@ void CampaignReader::read_limits(const toml::node& node, Campaign& campaign) {
         campaign.limits.push_back(fmt::format("--max-exits={}", toml_.number(*exits, "max_exits")));
     if (const toml::node* seconds = table->get("host_seconds")) {
         campaign.host_seconds = toml_.number(*seconds, "host_seconds");
-        constexpr uint64_t kYear = 366 * 86400;
+        constexpr uint64_t kYear = 31'622'400;
         if (*campaign.host_seconds == 0 || *campaign.host_seconds > kYear)
             toml_.refuse(seconds->source(), "host_seconds: expected 1 to {}", kYear);
     }

@@ -73,7 +73,7 @@ constexpr std::array<const char*, 18> kColumns = {
 std::string csv_field(const Json& row, const char* column) {
     const auto found = row.find(column);
     if (found == row.end()) return "";
-    const std::string text = found->is_string() ? found->get<std::string>() : found->dump();
+    std::string text = found->is_string() ? found->get<std::string>() : found->dump();
     if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
     std::string quoted = "\"";
     for (const char letter : text) quoted += letter == '"' ? "\"\"" : std::string(1, letter);
@@ -145,6 +145,7 @@ std::string table_csv(const CampaignTable& table) {
     for (const CampaignRow& row : table.rows) {
         const Json json = json_of(row);
         std::vector<std::string> fields;
+        fields.reserve(kColumns.size());
         for (const char* column : kColumns) fields.push_back(csv_field(json, column));
         text += fmt::format("{}\n", fmt::join(fields, ","));
     }

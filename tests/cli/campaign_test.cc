@@ -201,7 +201,7 @@ TEST_F(Campaign, AGuestThatEndsInAnotherWayGivesStatus3) {
 }
 
 TEST_F(Campaign, ARunThatIsKilledIsNamedAndRunAgain) {
-    toml("limits.max_cycles = 60_000_000\n" + image("spin") + image("halt"));
+    toml("limits.max_cycles = 400_000_000\n" + image("spin") + image("halt"));
     Started started({"campaign", path("campaign.toml"), "-o", path("results"), "--jobs", "1"});
     const pid_t child = started.child();
     ASSERT_NE(child, 0);
@@ -216,7 +216,7 @@ TEST_F(Campaign, ARunThatIsKilledIsNamedAndRunAgain) {
 }
 
 TEST_F(Campaign, InterruptedItEndsItsRunsAndGoesOnLater) {
-    toml("seeds = [0, 1]\nlimits.max_cycles = 60_000_000\n" + image("halt") + image("spin"));
+    toml("seeds = [0, 1]\nlimits.max_cycles = 200_000_000\n" + image("halt") + image("spin"));
     for (const int signal : {SIGINT, SIGTERM}) {
         std::filesystem::remove_all(path("results"));
         Started started({"campaign", path("campaign.toml"), "-o", path("results"), "--jobs", "1"});
