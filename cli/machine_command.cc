@@ -22,7 +22,7 @@ struct MachineOptions {
     std::string max_cycles;
     std::string debug_console = "-";
     std::string cpu = "default";
-    std::string profile = vmm::kDefaultTiming;
+    TimingOptions timing;
     SanitizeOptions sanitize;
 };
 
@@ -41,7 +41,7 @@ vmm::Result<vmm::RootMachineConfig> configure(MachineOptions& options) {
     auto cpu = vmm::load_cpu_profile(options.cpu);
     if (!cpu) return vmm::fail("--cpu: {}", cpu.error().message);
     config.processor.capabilities = cpu->advertised;
-    if (auto done = take_timing(options.profile, config.processor.engine); !done)
+    if (auto done = take_timing(options.timing, config.processor.engine); !done)
         return Unexpected(done.error());
     if (auto done = options.sanitize.attach(config.processor); !done) return Unexpected(done.error());
     return config;
@@ -86,7 +86,7 @@ Command add_machine_command(CLI::App& app) {
     app.add_option("--memory", options->memory, "RAM, like 64M, at most 3G")
         ->type_name("SIZE")
         ->capture_default_str();
-    add_timing_option(app, options->profile);
+    add_timing_options(app, options->timing);
     app.add_option("--cpu", options->cpu,
                    "The processor: a name that `vtless cpus` lists, or a profile's path")
         ->type_name("NAME|FILE")

@@ -37,7 +37,7 @@ struct RunOptions {
     std::string trace;
     std::string dump_vmcs;
     std::string cpu = "default";
-    std::string profile = vmm::kDefaultTiming;
+    TimingOptions timing;
     std::string flush_seed;
     std::string backend = "sim";
     std::string apic = "none";
@@ -103,13 +103,14 @@ vmm::Result<vmm::GuestRunConfig> configure(RunOptions& options) {
         config.backend = vmm::BackendKind::Kvm;
         if (options.cpu != "default")
             return vmm::fail("not on --backend kvm: --cpu: the processor is the one that KVM has");
-        if (options.profile != vmm::kDefaultTiming)
-            return vmm::fail("not on --backend kvm: --profile: its time is the host's, not simulated");
+        if (options.timing != TimingOptions())
+            return vmm::fail(
+                "not on --backend kvm: --profile, --fidelity: its time is the host's, not simulated");
     }
     auto cpu = vmm::load_cpu_profile(options.cpu);
     if (!cpu) return vmm::fail("--cpu: {}", cpu.error().message);
     config.processor.capabilities = cpu->advertised;
-    if (auto done = take_timing(options.profile, config.processor.engine); !done)
+    if (auto done = take_timing(options.timing, config.processor.engine); !done)
         return Unexpected(done.error());
     uint64_t& seed = config.processor.engine.flush_seed;
     if (auto done = take_number("--flush-seed", options.flush_seed, seed); !done)
@@ -189,7 +190,7 @@ Command add_run_command(CLI::App& app) {
     app.add_option("--memory", options->memory, "Guest memory, like 512M or 2G")
         ->type_name("SIZE")
         ->capture_default_str();
-    add_timing_option(app, options->profile);
+    add_timing_options(app, options->timing);
     app.add_option("--cpu", options->cpu,
                    "The processor: a name that `vtless cpus` lists, or a profile's path")
         ->type_name("NAME|FILE")

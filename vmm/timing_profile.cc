@@ -17,7 +17,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kExitPercent = "vm_exit_percent";
-constexpr const char* kDelivery = "event_delivery";
 constexpr const char* kCarriedOut = "carried_out_instruction";
 
 constexpr std::string_view kKeys[] = {"name", "processor", "instructions", "numbers", "checks"};
@@ -25,9 +24,19 @@ constexpr std::string_view kKeys[] = {"name", "processor", "instructions", "numb
 struct Known {
     const char* name;
     uint32_t most;
+    uint32_t sim::TransitionCosts::*cost = nullptr;  // where the number goes as it is
 };
 constexpr Known kNumbers[] = {
-    {kVmExitRoundTrip, 1'000'000}, {kExitPercent, 100}, {kDelivery, 100'000}, {kCarriedOut, 10'000}};
+    {kVmExitRoundTrip, 1'000'000},
+    {kExitPercent, 100},
+    {"event_delivery", 100'000, &sim::TransitionCosts::event_delivery},
+    {kCarriedOut, 4'000},  // the engine counts sixteenths of cycles, in 16 bits
+    {"walk_reference", 10'000, &sim::TransitionCosts::walk_reference},
+    {"vmread", 100'000, &sim::TransitionCosts::vmread},
+    {"vmwrite", 100'000, &sim::TransitionCosts::vmwrite},
+    {"vmcs_switch", 100'000, &sim::TransitionCosts::vmcs_switch},
+    {"invalidation", 100'000, &sim::TransitionCosts::invalidation},
+};
 
 const Known* known(std::string_view name) {
     const auto* found = std::ranges::find_if(kNumbers, [&](const Known& each) { return name == each.name; });
@@ -159,7 +168,9 @@ Result<void> apply(const TimingProfile& profile, sim::EngineConfig& config) {
     const uint32_t round_trip = *profile.number(kVmExitRoundTrip).value;
     config.transitions.vm_exit = round_trip * *profile.number(kExitPercent).value / 100;
     config.transitions.vm_entry = round_trip - config.transitions.vm_exit;
-    config.transitions.event_delivery = *profile.number(kDelivery).value;
+    for (const Known& each : kNumbers)
+        if (each.cost != nullptr) config.transitions.*each.cost = *profile.number(each.name).value;
+    config.costs.table = sim::CostTable::find(profile.instructions);
     config.costs.carried_out = static_cast<uint16_t>(*profile.number(kCarriedOut).value);
     return {};
 }

@@ -33,8 +33,7 @@ struct TimingProfile {
     std::string processor;
     std::string instructions;  // the model of sim::CostTable; empty: unknown
     std::string instructions_source;
-    // vm_exit_round_trip (VM exit and entry, in TSC ticks), vm_exit_percent of it, event_delivery,
-    // carried_out_instruction.
+    // docs/timing.md lists them.
     std::vector<TimingNumber> numbers;
     std::vector<TimingCheck> checks;
 

@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kDevice = GuestLayout::kMissingPage;
 constexpr uint32_t kExitingMsr = 0x1a0;  // IA32_MISC_ENABLE
 constexpr uint64_t kWarmUp = 20;
-constexpr uint64_t kCounted = 100;
+constexpr uint64_t kCounted = 160;  // a multiple of kTicksPerCycle, so that what is counted is whole cycles
 constexpr uint8_t kVector = 0x40;
 constexpr uint32_t kTimerTicks = 100;
 

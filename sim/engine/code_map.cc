@@ -9,7 +9,6 @@
 
 #include "isa/check.h"
 #include "sim/engine/instruction_decoder.h"
-#include "sim/time/cycle_costs.h"
 
 namespace vtless::sim {
 namespace {
@@ -45,49 +44,14 @@ size_t opcode_of(std::span<const std::byte> instruction) {
     return at;
 }
 
-// Whether what runs after the instruction may be the same one. For branches that store nothing yes will do,
-// whatever their target is: they cannot be cut short.
+// Whether what runs after the instruction may be the same one. For those that store nothing yes will do: they
+// cannot be cut short.
 bool may_branch_to_itself(std::span<const std::byte> instruction, unsigned id) {
-    switch (id) {
-        case X86_INS_CALL: {
-            if (instruction[opcode_of(instruction)] != std::byte{0xe8}) return true;
-            const std::byte low = instruction[opcode_of(instruction) + 1];  // of a displacement of -1 to -15
-            return instruction.back() == std::byte{0xff} &&
-                   static_cast<size_t>(256 - std::to_integer<int>(low)) == instruction.size();
-        }
-        case X86_INS_JAE:
-        case X86_INS_JA:
-        case X86_INS_JBE:
-        case X86_INS_JB:
-        case X86_INS_JCXZ:
-        case X86_INS_JECXZ:
-        case X86_INS_JRCXZ:
-        case X86_INS_JE:
-        case X86_INS_JGE:
-        case X86_INS_JG:
-        case X86_INS_JLE:
-        case X86_INS_JL:
-        case X86_INS_JMP:
-        case X86_INS_JNE:
-        case X86_INS_JNO:
-        case X86_INS_JNP:
-        case X86_INS_JNS:
-        case X86_INS_JO:
-        case X86_INS_JP:
-        case X86_INS_JS:
-        case X86_INS_LOOP:
-        case X86_INS_LOOPE:
-        case X86_INS_LOOPNE:
-        case X86_INS_LJMP:
-        case X86_INS_LCALL:
-        case X86_INS_RET:
-        case X86_INS_RETF:
-        case X86_INS_RETFQ:
-        case X86_INS_INVALID:
-            return true;
-        default:
-            return false;
-    }
+    if (id != X86_INS_CALL) return ends_straight_run(id);
+    if (instruction[opcode_of(instruction)] != std::byte{0xe8}) return true;
+    const std::byte low = instruction[opcode_of(instruction) + 1];  // of a displacement of -1 to -15
+    return instruction.back() == std::byte{0xff} &&
+           static_cast<size_t>(256 - std::to_integer<int>(low)) == instruction.size();
 }
 
 // Bytes that a string instruction stores each time.
@@ -217,7 +181,7 @@ bool is_repeated(std::span<const std::byte> instruction, unsigned id) {
 
 }  // namespace
 
-CodeMap::CodeMap(const InstructionCosts& costs) : costs_(costs) {
+CodeMap::CodeMap(const InstructionCosts& costs) : prices_(costs) {
     for (size_t i = 0; i < std::size(kModes); ++i) {
         VTLESS_CHECK(cs_open(CS_ARCH_X86, kCapstoneModes[i], &disassemblers_[i]) == CS_ERR_OK);
         scratch_[i] = cs_malloc(disassemblers_[i]);
@@ -251,7 +215,11 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool on
     block.offsets.clear();
     block.stop = {};
     block.costs.clear();
-    block.cycles = 0;
+    block.ids.clear();
+    block.code.assign(bytes.begin(), bytes.end());
+    block.ends_run = true;
+    prices_.restart();
+    block.ticks = 0;
     block.shadow_at_end = Shadow::None;
     block.repeats = false;
     block.hooked.clear();
@@ -268,13 +236,16 @@ void CodeMap::decode(CodeBlock& block, std::span<const std::byte> bytes, bool on
         const size_t length = (decoded ? bytes.size() - left : bytes.size()) - offset;
         const auto instruction = bytes.subspan(offset, length);
         const unsigned id = decoded ? scratch_[mode]->id : unsigned{X86_INS_INVALID};
-        const uint16_t cost = costs_.of(id);
+        const uint16_t cost = prices_.append(id, instruction, code_bits(block.mode));
+        block.repeats = is_repeated(instruction, id);
+        block.ends_run = block.repeats || ends_straight_run(id);
+        if (block.ends_run) prices_.restart();
+        block.ids.push_back(static_cast<uint16_t>(id));
         block.offsets.push_back(static_cast<uint16_t>(offset));
         block.costs.push_back(cost);
-        block.cycles += cost;
+        block.ticks += cost;
         block.shadow_at_end = shadow_after(instruction, id);
         block.ends_in_loop = may_branch_to_itself(instruction, id);
-        block.repeats = is_repeated(instruction, id);
         if (block.repeats)
             block.count_bytes = decode_stopped_instruction(instruction, block.mode).memory.address_bytes;
         const bool in_memory = decoded && std::strchr(scratch_[mode]->op_str, '[') != nullptr;

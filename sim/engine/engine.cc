@@ -54,6 +54,7 @@ Engine::Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config)
       config_(config),
       own_pages_(std::make_unique<EnginePages>()),
       code_(config.costs),
+      run_(config.costs),
       pages_(memory.size()),
       slots_(std::make_unique<BlockSlot[]>(kBlockSlots)),
       origins_(std::make_unique<BlockOrigin[]>(kBlockSlots)),
@@ -62,6 +63,7 @@ Engine::Engine(HostMemory& memory, Mmu& mmu, const EngineConfig& config)
 Engine::~Engine() {
     memory_->remove_write_listener(this);
     mmu_->set_watch(nullptr);
+    mmu_->set_clock(nullptr, 0);
 }
 
 Expected<std::unique_ptr<Engine>, std::string> Engine::create(HostMemory& memory, Mmu& mmu,
@@ -88,6 +90,7 @@ Expected<void, std::string> Engine::open() {
     }
     state_ = CpuState(unicorn_->state());
     memory_->add_write_listener(on_host_write, this);
+    mmu_->set_clock(&ticks_, config_.transitions.walk_reference * kTicksPerCycle);
     flush_tlb();
     return {};
 }
@@ -145,6 +148,7 @@ const StoppedInstruction& Engine::instruction() {
 
 const Stop& Engine::run(Extent extent) {
     stop_after_step_ = extent == Extent::OneInstruction;
+    begun_ = false;
     if (stop_after_step_) [[unlikely]] {
         watch_.clear_hits();
         instruction_known_ = false;  // RIP may have been edited in the image
@@ -153,7 +157,7 @@ const Stop& Engine::run(Extent extent) {
         [[unlikely]] {
         stop_.kind = Stop::Kind::Requested;
         return stop_;
-    } else if (cycles_ >= deadline_) [[unlikely]] {
+    } else if (ticks_ >= deadline_) [[unlikely]] {
         stop_.kind = Stop::Kind::Deadline;
         return stop_;
     }
@@ -198,7 +202,7 @@ void Engine::prepare_run() {
     image_loaded_ = false;
     event_ = Event::None;
     instruction_known_ = false;
-    refused_store_ = RefusedStore::None;
+    refusal_ = Refusal::None;
     system_call_rip_ = kNever;
     hooked_pc_ = kNever;
     before_last_ = before_rip_;
@@ -208,7 +212,7 @@ void Engine::prepare_run() {
 }
 
 void Engine::update_limit() {
-    const bool look_closer = stepping_ || want_interruptible_;
+    const bool look_closer = stepping_ || want_interruptible_ || run_.goes_on();
     const uint64_t limit = look_closer ? 0 : deadline_;
     // Ordered stores are dear. Whoever requests an exit after the load below sets the limit to 0 after it
     // too.

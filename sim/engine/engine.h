@@ -18,9 +18,11 @@
 #include "sim/engine/cpu_state.h"
 #include "sim/engine/page_state.h"
 #include "sim/engine/stop.h"
+#include "sim/engine/straight_run.h"
 #include "sim/mmu/data_watch.h"
 #include "sim/mmu/mmu.h"
 #include "sim/time/cycle_costs.h"
+#include "sim/time/ticks.h"
 
 namespace vtless::sim {
 
@@ -35,6 +37,12 @@ struct EngineConfig {
     InstructionCosts costs{};
     TransitionCosts transitions{};
     CodeObserver* code_observer = nullptr;  // not owned
+
+    // From now on time is the number of instructions.
+    void count_instructions() {
+        costs = {.carried_out = 1, .uniform = 1};
+        transitions = TransitionCosts::none();
+    }
 };
 
 // Stops that can be done without: running the instruction natively is right then, and cheaper.
@@ -114,21 +122,24 @@ class Engine {
     uint8_t watch_hits() const { return watch_.hits(); }
 
     // Simulated time. Cycles of guest instructions are added as they run; the caller adds what it simulates.
-    uint64_t cycles() const { return cycles_; }
+    uint64_t cycles() const { return ticks_ / kTicksPerCycle; }
     uint64_t instructions() const { return instructions_; }
-    void add_cycles(uint64_t count) { cycles_ += count; }
+    void add_cycles(uint64_t count) { ticks_ += count * kTicksPerCycle; }
     const TransitionCosts& transition_costs() const { return config_.transitions; }
     // An instruction that the caller has carried out for the guest, at the usual cost or another.
     void retire() { retire(config_.costs.carried_out); }
     void retire(uint64_t cycles) {
         instructions_ += 1;
-        cycles_ += cycles;
+        add_cycles(cycles);
     }
+    // One whose time has been added. Where only instructions are counted it has not.
+    void retire_timed() { retire(config_.costs.uniform); }
 
     // run() stops at the first instruction boundary where cycles() >= deadline; iterations of a REP
     // instruction are such boundaries.
-    void set_deadline(uint64_t cycles) { deadline_ = cycles; }
-    uint64_t deadline() const { return deadline_; }
+    void set_deadline(uint64_t cycles) {
+        deadline_ = cycles < kNever / kTicksPerCycle ? cycles * kTicksPerCycle : kNever;
+    }
     // run() stops at the first instruction boundary where RFLAGS.IF is set and no shadow holds events off.
     void stop_when_interruptible(bool on) { want_interruptible_ = on; }
     void set_optional_stops(const OptionalStops& stops);
@@ -143,10 +154,23 @@ class Engine {
 
     // Why Unicorn came back, as the hooks saw it.
     // HookedAgain: a hooked instruction where the block was left last time, so that all is known.
-    enum class Event : uint8_t { None, Intercept, HookedAgain, HookedInstruction, NewHooks, BlockLimit };
+    enum class Event : uint8_t {
+        None,
+        Intercept,
+        HookedAgain,
+        HookedInstruction,
+        NewHooks,
+        BlockLimit,
+        FetchFault
+    };
 
-    // What a store to a page with code waits for, or an access whose walk has written to such a page.
-    enum class RefusedStore : uint8_t { None, DropCode, Step };
+    // Of a block's bytes. NotAtOnce: the page behind its first one has not been walked, and will be when the
+    // instruction that reaches it runs.
+    enum class Fetch : uint8_t { Done, NotAtOnce, Faults };
+
+    // What a store to a page with code waits for, an access whose walk has written to such a page, or one
+    // whose walk has passed the deadline.
+    enum class Refusal : uint8_t { None, DropCode, Step };
 
     // One entry of the block hook's table: what the block at `pc` costs, in this generation. All that the
     // hook reads, in half a cache line.
@@ -154,7 +178,7 @@ class Engine {
         uint64_t pc = 0;  // linear
         const CodeBlock* block = nullptr;
         uint32_t generation = kLookCloser;
-        uint32_t cycles = 0;
+        uint32_t ticks = 0;
         uint16_t size = 0;
         uint16_t count = 0;
     };
@@ -216,6 +240,7 @@ class Engine {
     }
     uint64_t faulting_address() const;
     bool uses_stack_segment();
+    bool foresee_code(uint64_t linear, Translation& page);
     size_t read_code(uint64_t linear, std::span<std::byte> bytes);
     StoppedInstruction decode_at(uint64_t linear, CodeSize mode);
     const StoppedInstruction* decode_in_last_block(uint64_t linear);
@@ -237,10 +262,12 @@ class Engine {
     bool on_translate(uint64_t linear);
     bool crashes_translator(uint64_t linear);
     [[gnu::cold, gnu::noinline]] bool settle_refused_instruction();
-    bool conclude(const CpuResult& result, const StoppedInstruction& instruction, uint64_t cost, bool traps);
+    uint64_t price(const StoppedInstruction& instruction, unsigned capstone_id);
+    bool conclude(const CpuResult& result, const StoppedInstruction& instruction, uint64_t ticks, bool traps);
 
     // hooks.cc
     bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);
+    bool fill_code(uint64_t va, uint64_t& physical, int& permissions);
     bool lends_page(uint64_t va, AccessType type, Translation& page);
     void fill_unbacked(const Translation& page, AccessType type, uint64_t& physical, int& permissions) const;
     void on_access(uint64_t physical, size_t bytes, bool store) {
@@ -250,7 +277,7 @@ class Engine {
     int page_permissions(const Translation& page, AccessType type);
     void on_block(uint64_t pc, uint32_t size) {
         BlockSlot& slot = slots_[slot_index(pc)];
-        const uint64_t after = cycles_ + slot.cycles;
+        const uint64_t after = ticks_ + slot.ticks;
         if (slot.pc != pc || slot.size != size || slot.generation != generation_ ||
             after > limit_.load(std::memory_order_relaxed)) [[unlikely]] {
             on_block_slow(pc, size, slot);
@@ -260,16 +287,19 @@ class Engine {
     }
     BlockOrigin& origin(const BlockSlot& slot) { return origins_[static_cast<size_t>(&slot - slots_.get())]; }
     static size_t slot_index(uint64_t pc) { return (pc ^ pc >> 13) & (kBlockSlots - 1); }
-    void account(const BlockSlot& slot, uint64_t cycles_after) {
-        cycles_ = cycles_after;
+    void account(const BlockSlot& slot, uint64_t ticks_after) {
+        ticks_ = ticks_after;
         instructions_ += slot.count;
         before_last_ = last_block_;
         last_block_ = slot.block;
         last_pc_ = slot.pc;
     }
+    const CodeBlock& block_in_run(const BlockSlot& slot);
+    void run_goes_on_here();
     [[gnu::noinline]] void on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot);
     static bool looks_closer(const CodeBlock& block);
-    bool resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot);
+    Fetch fetch_block(uint64_t pc, uint32_t size, Hpa& at);
+    bool resolve_block(uint64_t pc, uint32_t size, Hpa at, BlockSlot& slot);
     bool interruptible() const;
     void on_new_block(uint64_t pc, uint32_t size, unsigned instructions);
     void mark_code(Hpa at);
@@ -301,6 +331,7 @@ class Engine {
     std::unique_ptr<EnginePages> own_pages_;
     std::unique_ptr<Unicorn> unicorn_;
     CodeMap code_;
+    StraightRun run_;
     DataWatch watch_;
     PageStates pages_;
     std::unique_ptr<BlockSlot[]> slots_;
@@ -323,7 +354,7 @@ class Engine {
     uint64_t hooked_in_ = 0;             // instructions_ in that block, and RFLAGS
     uint64_t hooked_flags_ = 0;
     uint64_t fault_page_ = 0;
-    RefusedStore refused_store_ = RefusedStore::None;
+    Refusal refusal_ = Refusal::None;
     Hpa refused_page_;
     uint64_t implicit_grant_ = kNever;  // linear page that one instruction may read as supervisor
     uint64_t lent_to_ = kNever;         // linear page that is lent_page_ for one instruction
@@ -333,10 +364,10 @@ class Engine {
     // Host-physical pages whose code has changed. While the guest runs, that is by a walk of its page tables.
     std::vector<uint64_t> pending_drops_;
 
-    uint64_t cycles_ = 0;
+    uint64_t ticks_ = 0;
     uint64_t instructions_ = 0;
     std::atomic<uint64_t> limit_ = kNever;  // the block hook looks closer from here on
-    uint64_t deadline_ = kNever;
+    uint64_t deadline_ = kNever;            // in ticks
     uint64_t last_pc_ = 0;
     const CodeBlock* last_block_ = nullptr;
     const CodeBlock* before_last_ = nullptr;
@@ -348,6 +379,7 @@ class Engine {
     std::atomic<bool> exit_requested_ = false;
     bool stepping_ = false;  // RFLAGS.TF is set, and guest_tf_ is what the guest would see
     bool guest_tf_ = false;
+    bool begun_ = false;    // the instruction at RIP has, before the deadline
     bool stepped_ = false;  // since the last start one instruction has begun
     bool stop_after_step_ = false;
     bool step_one_ = false;          // the block's instructions are not known

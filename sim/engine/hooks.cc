@@ -62,15 +62,22 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
         return va != (kRefusedAddress & ~kPageMask);
     }
     VTLESS_CHECK(running_);
+    if (type == AccessType::Fetch) return fill_code(va, physical, permissions);
     const Access access = va == implicit_grant_ ? Access::implicit_supervisor(type) : access_for(type);
     Translation page;
     if (!mmu_->translate(Gva(va), access, page, stop_.fault) && !lends_page(va, type, page)) {
         fault_page_ = va;
         return false;
     }
-    if (!pending_drops_.empty() && type != AccessType::Fetch) {
-        refused_store_ = RefusedStore::DropCode;
+    if (!pending_drops_.empty()) {
+        refusal_ = Refusal::DropCode;
         refused_page_ = Hpa(pending_drops_.back());
+        return false;
+    }
+    if (ticks_ > deadline_ && !stepping_) [[unlikely]] {
+        // The walk has taken the time that the block's rest was to have. The instruction has begun before.
+        refusal_ = Refusal::Step;
+        begun_ = true;
         return false;
     }
     if (page.backed) {
@@ -79,8 +86,27 @@ bool Engine::on_fill(uint64_t va, AccessType type, uint64_t& physical, int& perm
     } else {
         fill_unbacked(page, type, physical, permissions);
     }
-    if (watch_.any() && type != AccessType::Fetch && watch_.is_watched(va)) open_watched(va, physical);
+    if (watch_.any() && watch_.is_watched(va)) open_watched(va, physical);
     return permissions != 0;
+}
+
+// Code is looked up before it runs, if it ever does: the walk that the guest can notice is on_block_slow's.
+// Until then Unicorn must not read data there unasked.
+bool Engine::fill_code(uint64_t va, uint64_t& physical, int& permissions) {
+    Translation page;
+    bool cached = false;
+    if (!mmu_->foresee(Gva(va), access_for(AccessType::Fetch), page, stop_.fault, cached)) {
+        fault_page_ = va;
+        return false;
+    }
+    page.readable = page.readable && cached;
+    if (page.backed) {
+        physical = page.hpa.page().value();
+        permissions = fetch_permissions(page);
+    } else {
+        fill_unbacked(page, AccessType::Fetch, physical, permissions);
+    }
+    return true;
 }
 
 // Where the walk came to the APIC-access page.
@@ -129,39 +155,49 @@ int Engine::page_permissions(const Translation& page, AccessType type) {
     }
     const bool drop = pages_.code_has_lost_its_use(page.hpa);
     if (page.executable && !drop) return UC_PROT_ALL;
-    refused_store_ = drop ? RefusedStore::DropCode : RefusedStore::Step;
+    refusal_ = drop ? Refusal::DropCode : Refusal::Step;
     refused_page_ = page.hpa.page();
     return 0;
 }
 
 // -------------------------------------------------------------------------------------------- accounting
 
-// What a block costs when it is entered may depend on the block before.
+// What a block costs when it is entered may depend on the block before, or what the next one does on it.
 bool Engine::looks_closer(const CodeBlock& block) {
-    return (block.repeats && block.count() == 1) || block.restarts || !block.exact;
+    return (block.repeats && block.count() == 1) || block.restarts || !block.exact || !block.ends_run;
+}
+
+// The walk for the block's first byte, and for its last one if it is of an instruction that runs. What is on
+// the page behind is not fetched before it is reached.
+Engine::Fetch Engine::fetch_block(uint64_t pc, uint32_t size, Hpa& at) {
+    const Access access = access_for(AccessType::Fetch);
+    Translation page;
+    if (!mmu_->translate(Gva(pc), access, page, stop_.fault)) return Fetch::Faults;
+    at = page.hpa;
+    const Gva last(pc + size - 1);
+    if (((pc ^ last.value()) & ~kPageMask) == 0 || mmu_->holds(last, access)) return Fetch::Done;
+    if (!stepping_) return Fetch::NotAtOnce;
+    return mmu_->translate(last, access, page, stop_.fault) ? Fetch::Done : Fetch::Faults;
 }
 
 // False if the map lacks the block: then all code is translated again.
-bool Engine::resolve_block(uint64_t pc, uint32_t size, BlockSlot& slot) {
-    Translation page;
-    const bool mapped = !mmu_->translate(Gva(pc), access_for(AccessType::Fetch), page);
-    VTLESS_CHECK(mapped);
+bool Engine::resolve_block(uint64_t pc, uint32_t size, Hpa at, BlockSlot& slot) {
     BlockOrigin& from = origin(slot);
-    const bool unchanged = slot.pc == pc && slot.size == size && from.hpa == page.hpa &&
+    const bool unchanged = slot.pc == pc && slot.size == size && from.hpa == at &&
                            from.code_version == code_.version() && slot.block != nullptr;
     if (unchanged) {
         from.generation = generation_;
         slot.generation = looks_closer(*slot.block) ? kLookCloser : generation_;
         return true;
     }
-    const CodeBlock* block = code_.find_unique(page.hpa, size);
-    if (block == nullptr) block = code_.find(page.hpa, size, current_mode());
+    const CodeBlock* block = code_.find_unique(at, size);
+    if (block == nullptr) block = code_.find(at, size, current_mode());
     if (block == nullptr) return false;
-    from = {page.hpa, code_.version(), generation_};
+    from = {at, code_.version(), generation_};
     slot.pc = pc;
     slot.block = block;
     slot.generation = looks_closer(*block) ? kLookCloser : generation_;
-    slot.cycles = block->cycles;
+    slot.ticks = block->ticks;
     slot.size = static_cast<uint16_t>(size);
     slot.count = static_cast<uint16_t>(block->count());
     return true;
@@ -176,9 +212,21 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
     if (!running_ || event_ != Event::None) return;
     const bool known = slot.pc == pc && slot.size == size && origin(slot).generation == generation_ &&
                        slot.block->mode == current_mode();
-    if (!known && !resolve_block(pc, size, slot)) {
-        flush_code_ = true;
-        return halt(Event::NewHooks);
+    if (!known) {
+        Hpa at;
+        const Fetch fetch = fetch_block(pc, size, at);
+        if (fetch == Fetch::Faults) {
+            fault_page_ = stop_.fault.gva.page().value();
+            return halt(Event::FetchFault);
+        }
+        if (fetch == Fetch::NotAtOnce) {
+            step_one_ = true;
+            return halt(Event::BlockLimit);
+        }
+        if (!resolve_block(pc, size, at, slot)) {
+            flush_code_ = true;
+            return halt(Event::NewHooks);
+        }
     }
     // Stepped, an instruction traps when it has run: to start again it must have written its own bytes.
     if (stepping_ && stepped_ && pc == last_pc_) return;
@@ -194,13 +242,34 @@ void Engine::on_block_slow(uint64_t pc, uint32_t size, BlockSlot& slot) {
         return;
     }
     if (!pending_drops_.empty()) return halt(Event::NewHooks);
-    if (exit_requested_.load() || cycles_ >= deadline_ || (want_interruptible_ && interruptible()) ||
-        (!stepping_ && cycles_ + slot.block->cycles > deadline_)) {
+    const CodeBlock& block = block_in_run(slot);
+    if (exit_requested_.load() || (ticks_ >= deadline_ && !begun_) ||
+        (want_interruptible_ && interruptible()) || (!stepping_ && ticks_ + block.ticks > deadline_)) {
+        run_.leave(block, pc, 0);
         return halt(Event::BlockLimit);
     }
     stepped_ = true;
+    begun_ = false;
     if (slot.block->repeats) repeat_count_ = repeat_count(*slot.block);
-    account(slot, cycles_ + slot.block->cycles);
+    account(slot, ticks_ + block.ticks);
+    last_block_ = &block;
+    if (!stepping_) update_limit();
+}
+
+// The slot's block with what it costs here. Stepped, its instructions are part of a run of which no block is
+// known.
+const CodeBlock& Engine::block_in_run(const BlockSlot& slot) {
+    if (stepping_ || run_.goes_on_at(slot.pc)) return run_.enter(*slot.block, slot.pc);
+    run_.end();
+    if (!slot.block->ends_run) run_.leave(*slot.block, slot.pc, slot.block->size);
+    return *slot.block;
+}
+
+// What starts at RIP has not run, but nothing has happened to the guest in between.
+void Engine::run_goes_on_here() {
+    if (last_block_ == nullptr) return;
+    const uint64_t offset = linear_rip() - last_pc_;
+    if (offset < last_block_->size) run_.leave(*last_block_, last_pc_, offset);
 }
 
 // --------------------------------------------------------------------------------------------- discovery
@@ -216,10 +285,9 @@ void Engine::mark_code(Hpa at) {
 // Runs once for each new block, before the block does.
 void Engine::on_new_block(uint64_t pc, uint32_t size, unsigned instructions) {
     if (!running_ || pc - kAliasWindow < memory_->size()) return;
-    const Access access = access_for(AccessType::Fetch);
     Translation first;
     Translation last;
-    if (mmu_->translate(Gva(pc), access, first) || mmu_->translate(Gva(pc + size - 1), access, last)) return;
+    if (!foresee_code(pc, first) || !foresee_code(pc + size - 1, last)) return;
     mark_code(first.hpa);
     mark_code(last.hpa);
     std::array<std::byte, 0x2000> buffer;
@@ -299,7 +367,8 @@ int Engine::on_time_stamp(bool with_aux) {
     if (last_block_->mode != CodeSize::Bits64) {
         linear = static_cast<uint32_t>(state_.segment_base(x86::SegmentRegister::CS) + rip);
     }
-    const uint64_t now = cycles_ - last_block_->rest_from(linear - last_pc_).cycles + tsc_offset_;
+    const uint64_t ticks = ticks_ - last_block_->rest_from(linear - last_pc_).ticks;
+    const uint64_t now = ticks / kTicksPerCycle + tsc_offset_;
     state_.set_gpr(x86::Gpr::RAX, static_cast<uint32_t>(now));
     state_.set_gpr(x86::Gpr::RDX, now >> 32);
     if (with_aux) state_.set_gpr(x86::Gpr::RCX, tsc_aux_);

@@ -11,15 +11,19 @@
 
 namespace vtless::sim {
 
-// The instruction starts again as a block of its own. Nothing else makes a block of one instruction that lies
-// inside the block before it, be it at its start, except that the last instruction may branch to itself.
+// The instruction starts again as a block of its own, its store undone. Nothing else makes a block of the
+// same instruction that lies inside the block before it, be it at its start, except that the last instruction
+// may branch to itself.
 bool Engine::cut_last_block_short(uint64_t pc, const CodeBlock& block) const {
     if (stepping_ || last_block_ == nullptr || block.count() != 1 || block.repeats) return false;
     const uint64_t offset = pc - last_pc_;
     if (offset >= last_block_->size) return false;
     const auto& offsets = last_block_->offsets;
-    if (!std::binary_search(offsets.begin(), offsets.end(), offset)) return false;
-    return offset != offsets.back() || last_block_->size - offset != block.size || !last_block_->ends_in_loop;
+    const auto found = std::ranges::lower_bound(offsets, offset);
+    if (found == offsets.end() || *found != offset) return false;
+    const auto index = static_cast<size_t>(found - offsets.begin());
+    if (!std::ranges::equal(block.code, last_block_->bytes_of(index))) return false;
+    return offset != offsets.back() || !last_block_->ends_in_loop;
 }
 
 // If the block does that, takes back what the block before was charged for it and for what follows it.
@@ -27,8 +31,9 @@ bool Engine::starts_again(uint64_t pc, const CodeBlock& block) {
     if (!cut_last_block_short(pc, block)) return false;
     if (at_hook(pc)) state_.set_lazy_flags(hooked_flags_);
     const CodeBlock::Rest rest = last_block_->rest_from(pc - last_pc_);
-    cycles_ -= rest.cycles;
+    ticks_ -= rest.ticks;
     instructions_ -= rest.count;
+    run_.leave(*last_block_, last_pc_, pc - last_pc_);
     block.restarts = true;
     return true;
 }

@@ -7,9 +7,11 @@ set(VTLESS_SIM_ENGINE_SOURCES
   engine/guest_mode.cc
   engine/hooks.cc
   engine/instruction_decoder.cc
+  engine/instruction_prices.cc
   engine/restarts.cc
   engine/stepping.cc
   engine/stops.cc
+  engine/straight_run.cc
   engine/unicorn.cc
   engine/version.cc
   time/cost_table.cc

@@ -40,7 +40,7 @@ bool Engine::step_done() {
     step_one_ = false;
     if (flush_after_step_) take_back_permissions();
     if (stop_after_step_) return stop_with(Stop::Kind::SingleStep);
-    if (cycles_ >= deadline_) return stop_with(Stop::Kind::Deadline);
+    if (ticks_ >= deadline_) return stop_with(Stop::Kind::Deadline);
     if (leave) leave_stepping();
     return false;
 }
@@ -82,8 +82,9 @@ bool Engine::emulate_flag_instruction() {
     if (emulated.execute == nullptr) return false;
     const bool traps = guest_tf_;
     leave_stepping();
+    const uint64_t ticks = price(found, emulated.capstone_id);
     const CpuResult result = emulated.execute(edit_state(), *mmu_, found);
-    if (conclude(result, found, config_.costs.of(emulated.capstone_id), traps)) return true;
+    if (conclude(result, found, ticks, traps)) return true;
     enter_stepping();
     return emulate_flag_instruction();
 }

@@ -90,7 +90,7 @@ bool Engine::settle(bool refused) {
         }
     }
     if (refused) {
-        if (stop_.access != AccessType::Fetch || refused_store_ != RefusedStore::None) refund_unexecuted();
+        if (stop_.access != AccessType::Fetch || refusal_ != Refusal::None) refund_unexecuted();
         return settle_fault();
     }
     // The two that are at most exits stay out of the jump table.
@@ -120,6 +120,10 @@ bool Engine::settle_rare_event() {
         case Event::BlockLimit:
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
             return settle_block_limit();
+        case Event::FetchFault:
+            if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
+            stop_.access = AccessType::Fetch;
+            return settle_fetch_fault();
         case Event::Intercept:
         case Event::HookedAgain:
         case Event::None:
@@ -133,7 +137,7 @@ bool Engine::settle_rare_event() {
 bool Engine::settle_block_limit() {
     if (stepping_ && stepped_) return step_done();
     if (exit_requested_.exchange(false)) return stop_with(Stop::Kind::Requested);
-    if (cycles_ >= deadline_) return stop_with(Stop::Kind::Deadline);
+    if (ticks_ >= deadline_) return stop_with(Stop::Kind::Deadline);
     if (want_interruptible_ && interruptible()) return stop_with(Stop::Kind::BlockBoundary);
     enter_stepping();
     return false;
@@ -194,14 +198,16 @@ bool Engine::settle_exception(uint8_t vector) {
 // -------------------------------------------------------------------------------------------------- faults
 
 bool Engine::settle_fault() {
-    switch (refused_store_) {
-        case RefusedStore::DropCode:
+    switch (refusal_) {
+        case Refusal::DropCode:
+            run_goes_on_here();
             drop_code(refused_page_);
             return false;
-        case RefusedStore::Step:
+        case Refusal::Step:
+            run_goes_on_here();
             enter_stepping();
             return false;
-        case RefusedStore::None:
+        case Refusal::None:
             break;
     }
     if (stop_.access == AccessType::Fetch) return settle_fetch_fault();
@@ -243,7 +249,9 @@ bool Engine::settle_fetch_fault() {
         enter_stepping();
         return false;
     }
-    stop_.fault.gva = Gva(page_of(at) == fault_page_ ? at : fault_page_);
+    const Gva first(page_of(at) == fault_page_ ? at : fault_page_);
+    Translation ignored;
+    if (!mmu_->translate(first, access_for(AccessType::Fetch), ignored, stop_.fault)) stop_.fault.gva = first;
     if (stop_.fault.kind == MmuFault::Kind::NonCanonical) {
         return stop_with_exception(static_cast<uint8_t>(Vector::GP), true, 0);
     }
@@ -278,6 +286,7 @@ bool Engine::grant_implicit_access() {
     if (mmu_->translate(stop_.fault.gva, Access::implicit_supervisor(stop_.access), ignored)) return false;
     implicit_grant_ = fault_page_;
     flush_after_step_ = true;
+    run_goes_on_here();
     enter_stepping();
     return true;
 }
@@ -293,7 +302,7 @@ bool Engine::uses_stack_segment() {
 
 // The block hook has counted the whole block; what starts here has not run.
 void Engine::refund(const CodeBlock::StopPoint& stop) {
-    cycles_ -= stop.rest.cycles;
+    ticks_ -= stop.rest.ticks;
     instructions_ -= stop.rest.count;
     if (stop.offset == 0 && before_last_ == nullptr) return;  // nothing has run since the last stop
     ran_to_the_end_of(stop.offset == 0 ? before_last_ : nullptr);
@@ -312,10 +321,28 @@ void Engine::ran_to_the_end_of(const CodeBlock* block) {
     given_shadow_ = Shadow::None;
 }
 
+bool Engine::foresee_code(uint64_t linear, Translation& page) {
+    MmuFault fault;
+    bool cached = false;
+    return mmu_->foresee(Gva(linear), access_for(AccessType::Fetch), page, fault, cached);
+}
+
+// Bytes that may run, up to the first page that cannot be fetched. Outside RAM they are ones.
 size_t Engine::read_code(uint64_t linear, std::span<std::byte> bytes) {
-    size_t fetched = 0;
-    (void)mmu_->fetch(Gva(linear), bytes, access_for(AccessType::Fetch), fetched);
-    return fetched;
+    size_t done = 0;
+    while (done < bytes.size()) {
+        const uint64_t at = linear + done;
+        const size_t count = std::min<size_t>(bytes.size() - done, 0x1000 - (at & 0xfff));
+        Translation page;
+        if (!foresee_code(at, page)) break;
+        if (page.backed) {
+            std::memcpy(bytes.data() + done, memory_->map(page.hpa), count);
+        } else {
+            std::memset(bytes.data() + done, 0xff, count);
+        }
+        done += count;
+    }
+    return done;
 }
 
 // What runs at this address, if it is in the block that was entered last: its bytes are still those.

@@ -48,6 +48,7 @@ Mmu::~Mmu() = default;
 void Mmu::make_strict(StrictTlb::Listener listener, void* context) {
     flush_all();
     strict_ = std::make_unique<StrictTlb>(*this, listener, context);
+    counted_ = std::make_unique<Tlb>();
 }
 
 void Mmu::set_paging(const PagingState& paging) {
@@ -70,9 +71,8 @@ void Mmu::set_ept(std::optional<uint64_t> eptp, bool mode_based_execute) {
     ept_features_.mode_based_execute = mode_based_execute;
     nested_walk_ = NestedWalk(*memory_, x86::Eptp{eptp.value_or(0)}, ept_features_);
     update_plain_tables();
-    if (strict_ == nullptr) return flush_all();
-    strict_->select_ept(eptp, mode_based_execute);
-    ++generation_;
+    forget_all();
+    if (strict_ != nullptr) strict_->select_ept(eptp, mode_based_execute);
 }
 
 void Mmu::set_apic_access_page(std::optional<Hpa> page) {
@@ -80,8 +80,7 @@ void Mmu::set_apic_access_page(std::optional<Hpa> page) {
     if (next == apic_access_page_) return;
     apic_access_page_ = next;
     update_plain_tables();
-    if (strict_ == nullptr) return flush_all();
-    ++generation_;
+    forget_all();
 }
 
 // UsualWalk does not read tables outside RAM.
@@ -157,13 +156,13 @@ inline uint8_t* Mmu::cached_bytes(Gva gva, size_t bytes, Access access) const {
 inline void Mmu::walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) {
     ++counters_.walks;
     if (refused_.repeats(gva, access, generation_)) {
-        counters_.references += refused_.references();
+        take_references(refused_.references());
         return refused_.fault(gva, fault);
     }
     if (UsualWalk::applies(*this)) {
         UsualWalk usual(*this, tables_, fault);
         if (usual.linear(gva, access, entry)) {
-            counters_.references += usual.references();
+            take_references(usual.references());
             if (fault) note_refusal(access, fault, usual.references());
             return;
         }
@@ -174,7 +173,7 @@ inline void Mmu::walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) 
 void Mmu::walk_by_the_rules(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) {
     Walker walker(*this, Walker::Update::Yes);
     fault = walker.linear(gva, access, entry);
-    counters_.references += walker.references();
+    take_references(walker.references());
 }
 
 void Mmu::note_refusal(Access access, const MmuFault& fault, uint64_t references) {
@@ -187,7 +186,31 @@ inline void Mmu::forget_table(const MmuFault& fault) {
     if (fault.of_ept()) tables_.erase(fault.gpa);
 }
 
+void Mmu::count_usual_walk(Gva gva, Access access) {
+    const TlbEntry* hit = counted_->find(gva.frame_number());
+    if (hit != nullptr && suffices(*hit, access)) return;
+    Walker walker(*this, Walker::Update::No);
+    TlbEntry entry;
+    const MmuFault fault = walker.linear(gva, access, entry);
+    ++counters_.walks;
+    take_references(walker.references());
+    if (fault || entry.hpa_page() == apic_access_page_) {
+        counted_->erase(gva.frame_number());
+        return;
+    }
+    if (access.type == AccessType::Write) entry.gpa_rights |= TlbEntry::kDirty | TlbEntry::kEptDirty;
+    counted_->insert(entry);
+}
+
+void Mmu::count_usual_walk(Gpa gpa, AccessType type) {
+    Walker walker(*this, Walker::Update::No);
+    TlbEntry entry;
+    (void)walker.physical(gpa, type, entry);
+    take_references(walker.references());
+}
+
 bool Mmu::translate_strictly(Gva gva, Access access, Translation& out, MmuFault& fault) {
+    count_usual_walk(gva, access);
     if (!strict_->translate(gva, access, out, fault)) return false;
     if (!is_apic_access_page(out.hpa)) return true;
     set_apic_fault(gva, access.type, fault);
@@ -202,7 +225,7 @@ bool Mmu::walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fau
     fault = {};
     walk(gva, access, entry, fault);
     if (fault) {
-        tlb_.erase(gva.frame_number());
+        if (tlb_.erase(gva.frame_number())) ++generation_;
         forget_table(fault);
         return false;
     }
@@ -216,6 +239,25 @@ bool Mmu::walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fau
     return true;
 }
 
+bool Mmu::holds(Gva gva, Access access) const {
+    if (!canonicalize(gva)) return false;
+    const TlbEntry* hit = (counted_ != nullptr ? *counted_ : tlb_).find(gva.frame_number());
+    return hit != nullptr && suffices(*hit, access);
+}
+
+bool Mmu::foresee(Gva gva, Access access, Translation& out, MmuFault& fault, bool& cached) {
+    cached = holds(gva, access);
+    if (cached && strict_ == nullptr) return translate(gva, access, out, fault);
+    fault = {};
+    if (strict_ == nullptr || !canonicalize(gva)) {
+        fault = probe(gva, access, out);
+    } else if (!strict_->translate(gva, access, out, fault)) {
+        return false;
+    }
+    if (!fault && is_apic_access_page(out.hpa)) set_apic_fault(gva, access.type, fault);
+    return !fault;
+}
+
 MmuFault Mmu::probe(Gva gva, Access access, Translation& out) const {
     if (!canonicalize(gva)) return non_canonical(gva);
     Walker walker(*this, Walker::Update::No);
@@ -227,10 +269,11 @@ MmuFault Mmu::probe(Gva gva, Access access, Translation& out) const {
 }
 
 MmuFault Mmu::translate_physical(Gpa gpa, AccessType type, Translation& out) {
+    if (strict_ != nullptr) count_usual_walk(gpa, type);
     Walker walker(*this, Walker::Update::Yes);
     TlbEntry entry;
     const MmuFault fault = walker.physical(gpa, type, entry);
-    counters_.references += walker.references();
+    if (strict_ == nullptr) take_references(walker.references());
     if (fault) {
         forget_table(fault);
     } else {
@@ -332,27 +375,36 @@ bool Mmu::pdptes_valid(const std::array<uint64_t, 4>& pdptes) const {
 
 void Mmu::flush_all() {
     if (strict_ != nullptr) strict_->flush_all();
-    tlb_.flush_all();
-    ++generation_;
+    forget_all();
 }
 
 void Mmu::flush_non_global() {
     if (strict_ != nullptr) strict_->flush_non_global();
-    tlb_.flush_non_global();
-    ++generation_;
+    forget_non_global();
 }
 
 void Mmu::flush_page(Gva gva) {
-    if (canonicalize(gva)) {
-        if (strict_ != nullptr) strict_->flush_page(gva);
-        tlb_.flush_page(gva.frame_number());
-    }
+    if (canonicalize(gva) && strict_ != nullptr) strict_->flush_page(gva);
+    forget_page(gva);
+}
+
+void Mmu::forget_all() {
+    tlb_.flush_all();
+    if (counted_ != nullptr) counted_->flush_all();
     ++generation_;
 }
 
-void Mmu::flush_guest_physical() {
-    if (strict_ != nullptr) strict_->flush_ept(eptp_);
-    tlb_.flush_all();
+void Mmu::forget_non_global() {
+    tlb_.flush_non_global();
+    if (counted_ != nullptr) counted_->flush_non_global();
+    ++generation_;
+}
+
+void Mmu::forget_page(Gva gva) {
+    if (canonicalize(gva)) {
+        tlb_.flush_page(gva.frame_number());
+        if (counted_ != nullptr) counted_->flush_page(gva.frame_number());
+    }
     ++generation_;
 }
 

@@ -70,6 +70,11 @@ class Mmu {
     MmuFault translate(Gva gva, Access access, Translation& out);
     // The same where the fault is to be kept: false when there is one; else what `fault` holds means nothing.
     bool translate(Gva gva, Access access, Translation& out, MmuFault& fault);
+    // As translate where that would find the answer cached: `cached`. Else as probe. For code that is
+    // translated before it runs; a strict TLB walks all the same, but what is counted is not.
+    bool foresee(Gva gva, Access access, Translation& out, MmuFault& fault, bool& cached);
+    // Whether an access would be translated without a walk that is counted.
+    bool holds(Gva gva, Access access) const;
     // As translate, but sets no accessed or dirty bit, and neither uses nor fills the TLB. For decoders and
     // debuggers. `writable` then means that a store is permitted.
     MmuFault probe(Gva gva, Access access, Translation& out) const;
@@ -84,7 +89,8 @@ class Mmu {
     // From now on cached translations go only when the architecture says so, also when another EPTP or VPID
     // is used. The listener is told of each use of one that the tables do not give any more.
     void make_strict(StrictTlb::Listener listener, void* context);
-    // nullptr unless strict.
+    // nullptr unless strict. Even then walks are counted, and take time, as if it were not: time does not
+    // depend on who watches.
     StrictTlb* strict() const { return strict_.get(); }
     // Software may have changed any table: the engine asks for each page again.
     void tables_may_have_changed() { ++generation_; }
@@ -102,10 +108,13 @@ class Mmu {
     bool pdptes_valid(const std::array<uint64_t, 4>& pdptes) const;
 
     // Architectural flushes.
-    void flush_all();             // global pages as well
-    void flush_non_global();      // MOV to CR3
-    void flush_page(Gva gva);     // INVLPG: all of a large page, global or not
-    void flush_guest_physical();  // INVEPT
+    void flush_all();          // global pages as well
+    void flush_non_global();   // MOV to CR3
+    void flush_page(Gva gva);  // INVLPG: all of a large page, global or not
+    // The same, but what a strict TLB holds stays: it has been told more exactly.
+    void forget_all();
+    void forget_non_global();
+    void forget_page(Gva gva);
     // Changes with each flush, and with what set_paging makes linear addresses mean or permit.
     uint64_t generation() const { return generation_; }
 
@@ -115,6 +124,11 @@ class Mmu {
         uint64_t references = 0;  // paging-structure entries read, guest's and EPT's
     };
     const Counters& counters() const { return counters_; }
+    // From now on each reference adds so much to `clock`, unless that is null.
+    void set_clock(uint64_t* clock, uint64_t ticks_per_reference) {
+        clock_ = clock != nullptr ? clock : &no_clock_;
+        ticks_per_reference_ = ticks_per_reference;
+    }
 
     // What set_paging made of the registers.
     x86::PagingMode paging_mode() const { return mode_; }
@@ -134,6 +148,10 @@ class Mmu {
         Translation second;
     };
 
+    void take_references(uint64_t count) {
+        counters_.references += count;
+        *clock_ += count * ticks_per_reference_;
+    }
     void note_watched(Gva gva, size_t bytes, Access access) const;
     void update_plain_tables();
     [[gnu::noinline]] static void set_apic_fault(Gva gva, AccessType type, MmuFault& fault);
@@ -146,6 +164,8 @@ class Mmu {
     [[gnu::noinline]] void walk_by_the_rules(Gva gva, Access access, TlbEntry& entry, MmuFault& fault);
     [[gnu::noinline]] void note_refusal(Access access, const MmuFault& fault, uint64_t references);
     void forget_table(const MmuFault& fault);
+    void count_usual_walk(Gva gva, Access access);
+    void count_usual_walk(Gpa gpa, AccessType type);
     [[gnu::noinline]] bool translate_strictly(Gva gva, Access access, Translation& out, MmuFault& fault);
     bool walk_and_cache(Gva gva, Access access, Translation& out, MmuFault& fault);
     MmuFault translate_span(Gva gva, size_t bytes, Access access, Span& out);
@@ -169,8 +189,12 @@ class Mmu {
     TableCache tables_;
     RefusedWalk refused_;
     std::unique_ptr<StrictTlb> strict_;
+    std::unique_ptr<Tlb> counted_;  // while strict, what tlb_ would hold
     uint64_t generation_ = 1;
     Counters counters_;
+    uint64_t no_clock_ = 0;
+    uint64_t* clock_ = &no_clock_;
+    uint64_t ticks_per_reference_ = 0;
 };
 
 // Whether the cached answer permits the access without a walk.

@@ -70,11 +70,9 @@ bool StrictTlb::translate(Gva gva, Access access, Translation& out, MmuFault& fa
 // those in memory are asked.
 bool StrictTlb::walk(Gva gva, Access access, TlbEntry& entry, MmuFault& fault) {
     for (;;) {
-        ++mmu_.counters_.walks;
         Walker walker(mmu_, Walker::Update::Yes);
         entry = {};
         fault = walker.linear(gva, access, entry);
-        mmu_.counters_.references += walker.references();
         if (!fault) {
             current_->tlb.insert(entry);
             tag_->used = true;

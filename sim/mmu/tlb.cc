@@ -56,11 +56,11 @@ void Tlb::rebuild() {
     }
 }
 
-void Tlb::erase(uint64_t page) {
-    if (const TlbEntry* entry = find(page)) {
-        TlbEntry& slot = slots_[static_cast<size_t>(entry - slots_.data())];
-        slot.stamp = TlbEntry::kErased;
-    }
+bool Tlb::erase(uint64_t page) {
+    const TlbEntry* entry = find(page);
+    if (entry == nullptr) return false;
+    slots_[static_cast<size_t>(entry - slots_.data())].stamp = TlbEntry::kErased;
+    return true;
 }
 
 void Tlb::flush_page(uint64_t page) {

@@ -58,8 +58,8 @@ class Tlb {
     void flush_non_global() { non_global_floor_ = ++now_; }
     // Drops the page, and all pages of the large guest pages around it.
     void flush_page(uint64_t page);
-    // Drops only what the page's own entry says; for a page that faulted.
-    void erase(uint64_t page);
+    // Drops only what the page's own entry says; for a page that faulted. False if there is none.
+    bool erase(uint64_t page);
 
   private:
     size_t hash(uint64_t page) const { return (page * 0x9e3779b97f4a7c15) >> shift_; }

@@ -11,11 +11,9 @@
 
 #include "sim/time/cost_table_data.h"
 #include "sim/time/instruction_form.h"
+#include "sim/time/ticks.h"
 
 namespace vtless::sim {
-
-// A cycle in the unit of instruction costs.
-inline constexpr uint32_t kTicksPerCycle = 16;
 
 // Where the cost of an instruction is from.
 enum class CostSource : uint8_t {

@@ -63,6 +63,8 @@ class NonRoot {
     const ExitRecord& run(Vmcs& vmcs);
     // The instruction has been carried out by the caller: RIP moves on, a shadow ends, TF traps.
     void complete(const StoppedInstruction& instruction);
+    // Its time has been added.
+    void complete_timed(const StoppedInstruction& instruction);
     // The same, where RIP has been moved as well.
     void complete_moved() { end_iteration(); }
     // The access of a port has been, of INS and OUTS that of one iteration: its last one completes them.
@@ -133,6 +135,7 @@ class NonRoot {
     uint64_t next_rip(unsigned length) const;
     void end_iteration();
     void retire();
+    void note_trap();
     Next finish(const StoppedInstruction& instruction, const CpuResult& result);
     Next finish_moved(const StoppedInstruction& instruction, const CpuResult& result);
     Next exit_for_task_switch(const StoppedInstruction& instruction, uint16_t tss);

@@ -220,6 +220,13 @@ void NonRoot::complete(const StoppedInstruction& instruction) {
     end_iteration();
 }
 
+void NonRoot::complete_timed(const StoppedInstruction& instruction) {
+    engine().set_rip(next_rip(instruction.length));
+    if (engine().shadow() != Shadow::None) engine().set_shadow(Shadow::None);
+    note_trap();
+    engine().retire_timed();
+}
+
 // Of a REP instruction: each is traced and interrupted like an instruction of its own.
 void NonRoot::end_iteration() {
     if (engine().shadow() != Shadow::None) engine().set_shadow(Shadow::None);
@@ -227,8 +234,12 @@ void NonRoot::end_iteration() {
 }
 
 void NonRoot::retire() {
-    if ((engine().rflags() & x86::rflags::TF) != 0) state_.pending_debug |= x86::pending_debug::BS;
+    note_trap();
     engine().retire();
+}
+
+void NonRoot::note_trap() {
+    if ((engine().rflags() & x86::rflags::TF) != 0) state_.pending_debug |= x86::pending_debug::BS;
 }
 
 // After a whole instruction of sim/cpu, which has moved RIP if it was done.

@@ -68,7 +68,8 @@ RootCode::Next RootCode::conclude(const Raw& instruction, VmxStatus status) {
     if (status.kind() == VmxStatus::Kind::FailInvalid) flags |= x86::rflags::CF;
     if (status.kind() == VmxStatus::Kind::FailValid) flags |= x86::rflags::ZF;
     engine().edit_state().set_rflags(flags);
-    return complete(instruction);
+    root_.complete_timed(instruction);
+    return Next::Run;
 }
 
 // Without dual-monitor treatment of SMM there is nothing that it could call.
@@ -77,6 +78,7 @@ RootCode::Next RootCode::vmcall(const Raw& instruction) {
     const bool v8086 = cpu.v8086() || (cpu.ia32e() && !cpu.code64());
     if (!processor_.operation_.on() || v8086) return raise(Vector::UD);
     if (cpu.cpl() != 0) return raise_gp();
+    processor_.take(processor_.costs().vmcs_switch);
     return conclude(instruction, processor_.operation_.fail(VmInstructionError::VMCALL_IN_VMX_ROOT));
 }
 

@@ -228,11 +228,8 @@ bool VmxProcessor::load_paging(const Vmcs& vmcs, LiveMask loaded) {
     // time.
     if (paging == mmu_->paging()) return true;
     mmu_->set_paging(paging);
-    if (mmu_->strict() != nullptr) {
-        mmu_->strict()->paging_replaced();
-    } else {
-        mmu_->flush_all();
-    }
+    mmu_->forget_all();
+    if (mmu_->strict() != nullptr) mmu_->strict()->paging_replaced();
     return true;
 }
 
@@ -250,9 +247,12 @@ void VmxProcessor::load_translation(Vmcs& vmcs) {
     mmu_->set_apic_access_page(apic ? std::optional(vmcs.get_address(F::APIC_ACCESS_ADDRESS)) : std::nullopt);
     const bool tagged = secondary.has(x86::SecondaryControls::ENABLE_VPID);
     const auto vpid = tagged ? vmcs.get16(F::VPID) : uint16_t{0};
-    const bool strict = mmu_->strict() != nullptr;
-    if (strict) mmu_->strict()->select_vpid(vpid, vmcs.address());
-    if (!tagged || (vpid != last_vpid_ && !strict)) mmu_->flush_all();
+    if (StrictTlb* strict = mmu_->strict()) strict->select_vpid(vpid, vmcs.address());
+    if (!tagged) {
+        mmu_->flush_all();
+    } else if (vpid != last_vpid_) {
+        mmu_->forget_all();
+    }
     last_vpid_ = vpid;
 }
 

@@ -121,6 +121,7 @@ VmxStatus VmxProcessor::vmwrite_other(VmcsField field, uint64_t value) {
 VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor& descriptor) {
     using E = x86::EptVpidCapability;
     const E can = capabilities_.ept_vpid;
+    take(costs().invalidation);
     if (!can.has(E::kInvept)) return VmxStatus::fault(Vector::UD);
     if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
     const bool has_type = (type == x86::InveptType::SINGLE_CONTEXT && can.has(E::kInveptSingleContext)) ||
@@ -131,12 +132,12 @@ VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor
         case x86::InveptType::SINGLE_CONTEXT:
             if (!is_valid_eptp(eptp, capabilities_))
                 return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
-            if (mmu_->strict() != nullptr) return flush_strictly(eptp.raw);
-            if (has_mappings_of(eptp)) mmu_->flush_guest_physical();
+            if (mmu_->strict() != nullptr) flush_strictly(eptp.raw);
+            if (has_mappings_of(eptp)) mmu_->forget_all();
             return VmxStatus::succeed();
         case x86::InveptType::ALL_CONTEXT:
-            if (mmu_->strict() != nullptr) return flush_strictly(std::nullopt);
-            mmu_->flush_guest_physical();
+            if (mmu_->strict() != nullptr) flush_strictly(std::nullopt);
+            mmu_->forget_all();
             return VmxStatus::succeed();
     }
     return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
@@ -144,6 +145,7 @@ VmxStatus VmxProcessor::invept(x86::InveptType type, const x86::InveptDescriptor
 
 VmxStatus VmxProcessor::invvpid(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor) {
     using E = x86::EptVpidCapability;
+    take(costs().invalidation);
     if (!capabilities_.ept_vpid.has(E::kInvvpid)) return VmxStatus::fault(Vector::UD);
     if (const VmxStatus status = operation_.check_in_operation(); !status.ok()) return status;
     const bool invalid = !has_invvpid_type(capabilities_.ept_vpid, type) ||
@@ -151,19 +153,19 @@ VmxStatus VmxProcessor::invvpid(x86::InvvpidType type, const x86::InvvpidDescrip
                          (type == x86::InvvpidType::INDIVIDUAL_ADDRESS &&
                           !is_canonical(descriptor.address.value(), capabilities_.linear_bits));
     if (invalid) return operation_.fail(VmInstructionError::INVALID_OPERAND_TO_INVEPT_INVVPID);
-    if (mmu_->strict() != nullptr) return flush_strictly(type, descriptor);
+    if (mmu_->strict() != nullptr) flush_strictly(type, descriptor);
     // The Mmu holds translations of the VPID that ran last only.
     if (type != x86::InvvpidType::ALL_CONTEXT && descriptor.vpid != last_vpid_) return VmxStatus::succeed();
     switch (type) {
         case x86::InvvpidType::INDIVIDUAL_ADDRESS:
-            mmu_->flush_page(descriptor.address);
+            mmu_->forget_page(descriptor.address);
             break;
         case x86::InvvpidType::SINGLE_CONTEXT:
         case x86::InvvpidType::ALL_CONTEXT:
-            mmu_->flush_all();
+            mmu_->forget_all();
             break;
         case x86::InvvpidType::SINGLE_CONTEXT_RETAINING_GLOBALS:
-            mmu_->flush_non_global();
+            mmu_->forget_non_global();
             break;
     }
     return VmxStatus::succeed();
@@ -176,13 +178,12 @@ bool VmxProcessor::has_mappings_of(x86::Eptp eptp) const {
     return current && x86::Eptp{*current}.root() == eptp.root();
 }
 
-VmxStatus VmxProcessor::flush_strictly(std::optional<uint64_t> eptp) {
+void VmxProcessor::flush_strictly(std::optional<uint64_t> eptp) {
     mmu_->strict()->flush_ept(eptp);
     mmu_->tables_may_have_changed();
-    return VmxStatus::succeed();
 }
 
-VmxStatus VmxProcessor::flush_strictly(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor) {
+void VmxProcessor::flush_strictly(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor) {
     StrictTlb& strict = *mmu_->strict();
     mmu_->tables_may_have_changed();
     switch (type) {
@@ -199,7 +200,6 @@ VmxStatus VmxProcessor::flush_strictly(x86::InvvpidType type, const x86::Invvpid
             strict.flush_vpid_non_global(descriptor.vpid);
             break;
     }
-    return VmxStatus::succeed();
 }
 
 // ---------------------------------------------------------------------------- registers of root operation

@@ -57,28 +57,38 @@ class VmxProcessor {
     Memory& memory() { return *memory_; }
     const VmxCapabilities& capabilities() const { return capabilities_; }
 
-    // The instructions of root operation at CPL 0, with the outcomes of x86::VmxHw. They take no simulated
-    // time, but for what VM entry and VM exit cost (TransitionCosts).
-    x86::VmxStatus vmxon(Hpa region) { return operation_.vmxon(region); }
+    // The instructions of root operation at CPL 0, with the outcomes of x86::VmxHw. Those of VMX take the
+    // time that TransitionCosts has for them, whether they succeed or not; the others take none.
+    x86::VmxStatus vmxon(Hpa region) {
+        take(costs().vmcs_switch);
+        return operation_.vmxon(region);
+    }
     x86::VmxStatus vmxoff() {
+        take(costs().vmcs_switch);
         host_from_ = nullptr;
         if (observer_ != nullptr) observer_->before_vmxoff(view());
         return operation_.vmxoff();
     }
     x86::VmxStatus vmclear(Hpa region) {
+        take(costs().vmcs_switch);
         host_from_ = nullptr;
         if (observer_ != nullptr && operation_.valid_region(region))
             observer_->before_vmclear(view(), region);
         return operation_.vmclear(region);
     }
     x86::VmxStatus vmptrld(Hpa region) {
+        take(costs().vmcs_switch);
         const x86::VmxStatus status = operation_.vmptrld(region);
         if (observer_ != nullptr && status.ok()) observer_->after_vmptrld(view());
         return status;
     }
-    x86::VmxStatus vmptrst(Hpa& region) { return operation_.vmptrst(region); }
+    x86::VmxStatus vmptrst(Hpa& region) {
+        take(costs().vmcs_switch);
+        return operation_.vmptrst(region);
+    }
     // Inline, and VMWRITE of what stays in the engine too: a hypervisor does several at each exit.
     [[gnu::always_inline]] x86::VmxStatus vmread(x86::VmcsField field, uint64_t& value) {
+        take(costs().vmread);
         const Vmcs* vmcs = operation_.unobserved();
         const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
         if (vmcs == nullptr || unusual != 0) [[unlikely]]
@@ -95,6 +105,7 @@ class VmxProcessor {
         return x86::VmxStatus::succeed();
     }
     [[gnu::always_inline]] x86::VmxStatus vmwrite(x86::VmcsField field, uint64_t value) {
+        take(costs().vmwrite);
         Vmcs* vmcs = operation_.unobserved();
         const uint32_t unusual = x86::encoding(field) & (kVmcsEncodingReserved | kVmcsEncodingHigh);
         if (vmcs == nullptr || unusual != 0) [[unlikely]]
@@ -195,8 +206,10 @@ class VmxProcessor {
     VmxView view() const { return {operation_.current(), guest_, *engine_, *memory_, *mmu_, capabilities_}; }
 
     bool has_mappings_of(x86::Eptp eptp) const;
-    x86::VmxStatus flush_strictly(std::optional<uint64_t> eptp);
-    x86::VmxStatus flush_strictly(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor);
+    void flush_strictly(std::optional<uint64_t> eptp);
+    void flush_strictly(x86::InvvpidType type, const x86::InvvpidDescriptor& descriptor);
+    const TransitionCosts& costs() const { return engine_->transition_costs(); }
+    void take(uint64_t cycles) { engine_->add_cycles(cycles); }
     x86::VmxStatus vmread_unusual(x86::VmcsField field, uint64_t& value);
     x86::VmxStatus vmwrite_other(x86::VmcsField field, uint64_t value);
 

@@ -8,8 +8,7 @@
 namespace vtless::lab {
 namespace {
 
-// The guest's own instruction is all that the model adds to its input.
-TEST(TimingValidation, AnInputIsMetToTheGuestsOwnInstruction) {
+TEST(TimingValidation, AnInputIsMet) {
     for (const std::string& name : vmm::timing_profile_names()) {
         const auto profile = vmm::load_timing_profile(name);
         ASSERT_TRUE(profile);
@@ -19,7 +18,7 @@ TEST(TimingValidation, AnInputIsMetToTheGuestsOwnInstruction) {
         if (!rows) continue;
         ASSERT_FALSE(rows->empty());
         EXPECT_TRUE(rows->front().input);
-        EXPECT_EQ(rows->front().model, *number.value + 1) << name;
+        EXPECT_EQ(rows->front().model, *number.value) << name;
         EXPECT_EQ(rows->size(), 1 + profile->checks.size());
     }
 }
@@ -31,7 +30,7 @@ TEST(TimingValidation, AChecksErrorIsItsOwn) {
     const Validated& check = rows->back();
     EXPECT_FALSE(check.input);
     EXPECT_EQ(check.published, 933u);
-    EXPECT_NEAR(check.error_percent(), 100 * (1010.0 - 933) / 933, 1e-9);
+    EXPECT_NEAR(check.error_percent(), 100 * (1009.0 - 933) / 933, 1e-9);
 }
 
 // A number that the guest does not measure is not compared with what it does.

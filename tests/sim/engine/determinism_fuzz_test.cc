@@ -107,25 +107,29 @@ std::string noise(uint64_t seed) {
     return image;
 }
 
-void expect_same(const std::vector<std::string>& calm, const std::vector<std::string>& other,
-                 const std::string& name) {
+// Empty if there is none.
+std::string difference(const std::vector<std::string>& calm, const std::vector<std::string>& other) {
     for (size_t i = 0; i < calm.size() || i < other.size(); ++i) {
         const std::string a = i < calm.size() ? calm[i] : "-";
         const std::string b = i < other.size() ? other[i] : "-";
-        if (a == b) continue;
-        ADD_FAILURE() << name << " stop " << i << "\n after " << (i ? calm[i - 1] : "") << "\n calm  " << a
-                      << "\n other " << b;
-        return;
+        if (a != b)
+            return " stop " + std::to_string(i) + "\n after " + (i != 0 ? calm[i - 1] : "") + "\n calm  " +
+                   a + "\n other " + b;
     }
+    return "";
 }
 
-void try_guest(Guest guest, const std::string& image, const std::string& name) {
+// What the disturbed runs do otherwise than the calm one.
+std::string try_guest(Guest guest, const std::string& image, const std::string& name) {
     const auto calm = story(guest, image, {});
+    std::string all;
     for (const Disturbance& d : {Disturbance{5, 0}, Disturbance{0, 40}, Disturbance{9, 12}}) {
-        expect_same(
-            calm, story(guest, image, d),
-            name + " flush_seed " + std::to_string(d.flush_seed) + " quantum " + std::to_string(d.quantum));
+        const std::string found = difference(calm, story(guest, image, d));
+        if (found.empty()) continue;
+        all += name + " flush_seed " + std::to_string(d.flush_seed) + " quantum " +
+               std::to_string(d.quantum) + found + '\n';
     }
+    return all;
 }
 
 class DeterminismFuzz : public testing::TestWithParam<uint64_t> {
@@ -133,16 +137,27 @@ class DeterminismFuzz : public testing::TestWithParam<uint64_t> {
     static std::string seed() { return " of seed " + std::to_string(GetParam()); }
 };
 
-TEST_P(DeterminismFuzz, NoiseAsRealModeCode) { try_guest(Guest::Real, noise(GetParam()), "noise" + seed()); }
+// Seeds whose noise comes to a deviation of sim/DEVIATIONS.md: they are run, and one that does not deviate
+// fails.
+bool comes_to_a_deviation(uint64_t seed) {
+    return seed == 10;  // D31
+}
 
-TEST_P(DeterminismFuzz, NoiseAs64BitCode) { try_guest(Guest::Long, noise(GetParam()), "noise" + seed()); }
+TEST_P(DeterminismFuzz, NoiseAsRealModeCode) {
+    EXPECT_EQ(try_guest(Guest::Real, noise(GetParam()), "noise" + seed()), "");
+}
+
+TEST_P(DeterminismFuzz, NoiseAs64BitCode) {
+    const std::string found = try_guest(Guest::Long, noise(GetParam()), "noise" + seed());
+    EXPECT_EQ(!found.empty(), comes_to_a_deviation(GetParam())) << found;
+}
 
 TEST_P(DeterminismFuzz, InstructionsInRealMode) {
-    try_guest(Guest::Real, soup(GetParam(), CodeSize::Bits16, kSize), "soup" + seed());
+    EXPECT_EQ(try_guest(Guest::Real, soup(GetParam(), CodeSize::Bits16, kSize), "soup" + seed()), "");
 }
 
 TEST_P(DeterminismFuzz, InstructionsIn64BitMode) {
-    try_guest(Guest::Long, soup(GetParam(), CodeSize::Bits64, kSize), "soup" + seed());
+    EXPECT_EQ(try_guest(Guest::Long, soup(GetParam(), CodeSize::Bits64, kSize), "soup" + seed()), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, DeterminismFuzz,

@@ -187,7 +187,7 @@ TEST(Engine, RepeatedInstructionsCostTheSameWhereverTheyAreStopped) {
     const uint64_t cycles = whole.engine().cycles();
     const uint64_t instructions = whole.engine().instructions();
     for (uint64_t deadline = 1; deadline < cycles; ++deadline) {
-        GuestMachine m({deadline % 3, {}});
+        GuestMachine m(GuestMachine::counting(deadline % 3));
         load_repeats(m);
         m.engine().set_deadline(deadline);
         m.run();
@@ -282,7 +282,7 @@ TEST(Engine, StopsBeforePortOutputInAPageThatWasJustWritten) {
 // A store to a later instruction of its own block: what is cut off has not run, and is counted once.
 TEST(Engine, AStoreToItsOwnBlockCountsEachInstructionOnce) {
     for (const uint64_t seed : {0u, 1u, 2u, 3u}) {
-        GuestMachine m({seed, {}});
+        GuestMachine m(GuestMachine::counting(seed));
         m.long_mode();
         // nop; mov byte [rip + 2], 5; nop; mov al, 1 (becomes 5); nop; hlt
         m.code(kCode, {0x90, 0xc6, 0x05, 0x02, 0, 0, 0, 0x05, 0x90, 0xb0, 0x01, 0x90, 0xf4});
@@ -430,7 +430,7 @@ TEST(Engine, SystemCallsStopBeforeTheInstruction) {
 
 TEST(Engine, CyclesAndInstructionsDoNotDependOnTlbFlushes) {
     const auto measure = [](uint64_t seed) {
-        GuestMachine m({seed, {}});
+        GuestMachine m(GuestMachine::counting(seed));
         m.long_mode();
         m.code(kCode, {0x89, 0x0c, 0x25, 0x41, 0x00, 0x10, 0x00, 0xe8, 0x34, 0x00, 0x00, 0x00, 0x0f,
                        0xa2, 0xb9, 0x05, 0,    0,    0,    0xf3, 0xaa, 0xff, 0xcd, 0x75, 0xe7, 0xf4});

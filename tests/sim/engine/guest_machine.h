@@ -22,7 +22,15 @@ class GuestMachine {
     static constexpr uint64_t kPml4 = 0x10000;  // identity, 2 MiB pages, user and writable
     static constexpr uint64_t kGdt = 0x40000;   // code64 08, data 10, code32 18, user data 23, user code64 2b
 
-    explicit GuestMachine(const EngineConfig& config = {})
+    // Each instruction takes a cycle, and nothing else does.
+    static EngineConfig counting(uint64_t flush_seed = 0) {
+        EngineConfig config;
+        config.flush_seed = flush_seed;
+        config.count_instructions();
+        return config;
+    }
+
+    explicit GuestMachine(const EngineConfig& config = counting())
         : memory_(HostMemory::create(kMemory).value()), mmu_(memory_) {
         auto engine = Engine::create(memory_, mmu_, config);
         EXPECT_TRUE(engine.has_value()) << (engine ? "" : engine.error());

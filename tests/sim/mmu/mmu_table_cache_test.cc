@@ -67,7 +67,7 @@ TEST(MmuTableCache, EachFlushFindsTablesThatEptHasMoved) {
         for (int flush = 0; flush < 5; ++flush) {
             Guest guest(accessed_dirty);
             guest.move_table();
-            if (flush == 0) guest.mmu.flush_guest_physical();
+            if (flush == 0) guest.mmu.forget_all();
             if (flush == 1) guest.mmu.flush_all();
             if (flush == 2) guest.mmu.flush_non_global();
             if (flush == 3) guest.mmu.flush_page(kNeighbour);
@@ -95,7 +95,7 @@ TEST(MmuTableCache, AViolationForgetsWhereTheTableWas) {
     Guest guest;
     const uint64_t shared = guest.table().value() - kGpaOffset;
     guest.ept.map(guest.table(), shared | ept::READ | EptTables::kWriteBack);
-    guest.mmu.flush_guest_physical();
+    guest.mmu.forget_all();
     ASSERT_FALSE(guest.translate(Gva(0x5000), kRead));  // by tables that can be read
     ASSERT_TRUE(guest.translate(kAlias, kWrite));
     ASSERT_EQ(guest.fault.kind, MmuFault::Kind::EptViolation);

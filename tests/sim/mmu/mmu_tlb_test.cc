@@ -172,7 +172,7 @@ TEST(MmuTlb, FlushGuestPhysicalSeesAChangedEptEntry) {
     tables.map(Gpa(0x5000), 0x8000 | x86::ept::RWX | EptTables::kWriteBack);
     ASSERT_FALSE(guest.translate(Gva(0x5000), kRead));
     EXPECT_EQ(guest.result.hpa, Hpa(0x7000));
-    guest.mmu.flush_guest_physical();
+    guest.mmu.forget_all();
     ASSERT_FALSE(guest.translate(Gva(0x5000), kRead));
     EXPECT_EQ(guest.result.hpa, Hpa(0x8000));
 }
@@ -189,7 +189,7 @@ TEST(MmuTlb, EachFlushChangesTheGeneration) {
     EXPECT_TRUE(changed());
     guest.mmu.flush_page(Gva(0));
     EXPECT_TRUE(changed());
-    guest.mmu.flush_guest_physical();
+    guest.mmu.forget_all();
     EXPECT_TRUE(changed());
     EXPECT_FALSE(changed());
 }

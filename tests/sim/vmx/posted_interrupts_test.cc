@@ -148,7 +148,7 @@ TEST_F(PostedInterrupts, BetweenIterationsOfRepRfIsSet) {
     gprs.set(Gpr::RCX, 1000);
     gprs.set(Gpr::RDI, kStack + 0x1000);
     post(0x31);
-    hw->set_host_timer(hw->rdtsc() + 500, kNotification);
+    hw->set_host_timer(hw->rdtsc() + 900, kNotification);
     ASSERT_EQ(run(), Reason::HLT);
     EXPECT_EQ(read(F::GUEST_RIP), handler(0x31));
     EXPECT_EQ(get<uint64_t>(kStack - 40), kCode);

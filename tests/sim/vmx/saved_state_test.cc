@@ -60,7 +60,7 @@ TEST_F(SavedState, ExitsBetweenInstructionsSaveRfAsItWas) {
 }
 
 TEST_F(SavedState, RfIsSetBetweenTheIterationsOfARepeatedInstruction) {
-    preempt_after(8);
+    preempt_after(100);
     code({0xf3, 0xaa, 0x0f, 0xa2});  // rep stosb; cpuid
     gprs.set(x86::Gpr::RCX, 0x1000);
     gprs.set(x86::Gpr::RDI, 0x300000);

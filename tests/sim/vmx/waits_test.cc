@@ -69,7 +69,7 @@ TEST_F(PauseLoop, ShorterThanTheWindowDoesNotExit) {
 }
 
 TEST_F(PauseLoop, ExecutionsFurtherApartThanTheGapAreNoLoop) {
-    loop(200, 1500);
+    loop(200, 6000);
     EXPECT_GT(cycles_until_exit(Reason::HLT), 10 * kWindow);
 }
 
