@@ -40,6 +40,7 @@ class NotedFindings {
 // Writes a line of the trace for each exit.
 struct TraceSink {
     void operator()(SimVmxVCpu& arch, const VmExit& exit) const {
+        const StandingClock clock(processor->engine());
         findings->write_new(*writer);
         const ExitRegisters registers = read_exit_registers(arch);
         const vmx::RawVmxExit raw = arch.raw_exit();

@@ -14,6 +14,7 @@
 #include "vcpu/vcpu.h"
 #include "vcpu/vmx/vmx_vcpu.h"
 #include "vmm/machine_cpu.h"
+#include "vmm/standing_clock.h"
 
 namespace vtless::vmm {
 
@@ -63,7 +64,10 @@ class VmxMachineCpu {
 
     uint64_t cycles() const { return processor_.engine().cycles(); }
     uint64_t instructions() const { return processor_.engine().instructions(); }
-    ExitRegisters exit_registers() { return read_exit_registers(arch()); }
+    ExitRegisters exit_registers() {
+        const StandingClock clock(processor_.engine());
+        return read_exit_registers(arch());
+    }
     ProcessorState processor_state() { return read_processor_state(arch(), processor_); }
 
   private:

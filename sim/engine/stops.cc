@@ -61,7 +61,12 @@ uint64_t page_of(uint64_t address) { return address & ~uint64_t{0xfff}; }
 
 }  // namespace
 
+// What stops at an instruction, not between two, ends a run of them.
 bool Engine::stop_with(Stop::Kind kind) {
+    const bool between = kind == Stop::Kind::Deadline || kind == Stop::Kind::Requested ||
+                         kind == Stop::Kind::SingleStep || kind == Stop::Kind::BlockBoundary;
+    if (run_.goes_on() && !between) [[unlikely]]
+        run_.end();
     stop_.kind = kind;
     return true;
 }
@@ -114,8 +119,11 @@ bool Engine::settle_rare_event() {
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);
             for (const uint64_t block : retranslate_) drop_translations(Hpa(block), 1);
             retranslate_.clear();
-            if (flush_code_) unicorn_->flush_code();
-            flush_code_ = false;
+            if (flush_code_) {
+                unicorn_->flush_code();
+                flush_tlb();  // where it is may not be where it was foreseen: a strict TLB has stale tables
+                flush_code_ = false;
+            }
             return false;
         case Event::BlockLimit:
             if (last_block_ != nullptr) ran_to_the_end_of(last_block_);

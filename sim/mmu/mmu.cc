@@ -195,7 +195,7 @@ void Mmu::count_usual_walk(Gva gva, Access access) {
     ++counters_.walks;
     take_references(walker.references());
     if (fault || entry.hpa_page() == apic_access_page_) {
-        counted_->erase(gva.frame_number());
+        if (counted_->erase(gva.frame_number())) ++generation_;
         return;
     }
     if (access.type == AccessType::Write) entry.gpa_rights |= TlbEntry::kDirty | TlbEntry::kEptDirty;
@@ -247,13 +247,8 @@ bool Mmu::holds(Gva gva, Access access) const {
 
 bool Mmu::foresee(Gva gva, Access access, Translation& out, MmuFault& fault, bool& cached) {
     cached = holds(gva, access);
-    if (cached && strict_ == nullptr) return translate(gva, access, out, fault);
-    fault = {};
-    if (strict_ == nullptr || !canonicalize(gva)) {
-        fault = probe(gva, access, out);
-    } else if (!strict_->translate(gva, access, out, fault)) {
-        return false;
-    }
+    if (cached) return translate(gva, access, out, fault);
+    fault = probe(gva, access, out);
     if (!fault && is_apic_access_page(out.hpa)) set_apic_fault(gva, access.type, fault);
     return !fault;
 }

@@ -71,7 +71,7 @@ class Mmu {
     // The same where the fault is to be kept: false when there is one; else what `fault` holds means nothing.
     bool translate(Gva gva, Access access, Translation& out, MmuFault& fault);
     // As translate where that would find the answer cached: `cached`. Else as probe. For code that is
-    // translated before it runs; a strict TLB walks all the same, but what is counted is not.
+    // translated before it runs. Of a strict TLB that is not what stale tables would give.
     bool foresee(Gva gva, Access access, Translation& out, MmuFault& fault, bool& cached);
     // Whether an access would be translated without a walk that is counted.
     bool holds(Gva gva, Access access) const;

@@ -171,12 +171,13 @@ TEST(RunReport, JsonIsTheLastLineWhateverTheGuestPrints) {
 
 TEST(BadInput, CommandLine) {
     expect_refused({}, "A subcommand is required");
-    expect_refused(
-        {}, "Subcommands of vtless: run, machine, trace, bench, vmcs, sanitize, doctor, cpus, profiles\n");
+    expect_refused({},
+                   "Subcommands of vtless: run, machine, trace, bench, campaign, vmcs, sanitize, doctor, "
+                   "cpus, profiles\n");
     expect_refused({"runn"}, "vtless: \"runn\" is neither a subcommand nor an option\n");
-    expect_refused(
-        {"runn"},
-        "Subcommands of vtless: run, machine, trace, bench, vmcs, sanitize, doctor, cpus, profiles\n");
+    expect_refused({"runn"},
+                   "Subcommands of vtless: run, machine, trace, bench, campaign, vmcs, sanitize, doctor, "
+                   "cpus, profiles\n");
     expect_refused({"--runn"}, "vtless: \"--runn\" is neither a subcommand nor an option\n");
     expect_refused({"trace", "dif"}, "trace: \"dif\" is neither a subcommand nor an option\n");
     expect_refused({"trace"}, "Subcommands of trace: diff\n");
