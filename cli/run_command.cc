@@ -30,6 +30,7 @@ struct RunOptions {
     std::string memory = "128M";
     std::string max_exits;
     std::string max_cycles;
+    std::string tsc_khz;
     std::string until;
     std::string stats;
     std::string debug_console = "-";
@@ -80,6 +81,20 @@ vmm::Result<void> choose_guest(const RunOptions& options, vmm::GuestRunConfig& c
     return {};
 }
 
+vmm::Result<void> take_tsc_rate(const RunOptions& options, vmm::GuestRunConfig& config) {
+    constexpr uint64_t kSlowest = 1'000;
+    constexpr uint64_t kFastest = 100'000'000;
+    if (options.tsc_khz.empty()) return {};
+    if (config.backend == vmm::BackendKind::Kvm)
+        return vmm::fail("not on --backend kvm: --tsc-khz: the time-stamp counter is the host's");
+    uint64_t khz = 0;
+    if (auto done = take_number("--tsc-khz", options.tsc_khz, khz); !done) return done;
+    if (khz < kSlowest || khz > kFastest)
+        return vmm::fail("--tsc-khz: {} is not between {} and {}", khz, kSlowest, kFastest);
+    config.tsc_hz = khz * 1'000;
+    return {};
+}
+
 vmm::Result<vmm::GuestRunConfig> configure(RunOptions& options) {
     vmm::GuestRunConfig config;
     if (auto done = choose_guest(options, config); !done) return Unexpected(done.error());
@@ -112,6 +127,7 @@ vmm::Result<vmm::GuestRunConfig> configure(RunOptions& options) {
     config.processor.capabilities = cpu->advertised;
     if (auto done = take_timing(options.timing, config.processor.engine); !done)
         return Unexpected(done.error());
+    if (auto done = take_tsc_rate(options, config); !done) return Unexpected(done.error());
     uint64_t& seed = config.processor.engine.flush_seed;
     if (auto done = take_number("--flush-seed", options.flush_seed, seed); !done)
         return Unexpected(done.error());
@@ -171,7 +187,7 @@ constexpr const char* kFooter = R"(
 Firmware (--bios) ends by itself: told to wait no time when there is nothing to boot, it resets the machine,
 and a reset ends the run with status 0. So do powering off, HLT with interrupts off, and --until.
 
-Time in the guest is simulated cycles, 1000 a microsecond: the same in every run, however busy the host is.
+Time in the guest is simulated cycles, 1000 a microsecond unless --tsc-khz says otherwise: the same in every run, however busy the host is.
 On --backend kvm it is the host's time, no two runs are the same, and reports have no cycles and digests.
 )";
 
@@ -205,6 +221,10 @@ Command add_run_command(CLI::App& app) {
         ->capture_default_str();
     app.add_option("--max-exits", options->max_exits, "Stop after N exits")->type_name("N");
     app.add_option("--max-cycles", options->max_cycles, "Stop after N simulated cycles")->type_name("N");
+    app.add_option(
+           "--tsc-khz", options->tsc_khz,
+           "The rate of the time-stamp counter: cycles in a millisecond of the devices' time; 1000000")
+        ->type_name("N");
     app.add_option(
            "--until", options->until,
            "Stop when the debug console or the serial port has printed TEXT; status 3 if the run ends "

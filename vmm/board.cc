@@ -19,6 +19,7 @@ void append(std::vector<uint8_t>& bytes, uint64_t value, unsigned size) {
 Board::Board(BoardConfig config)
     : debug_output_(std::move(config.debug_console)),
       serial_output_(std::move(config.serial)),
+      clock_(config.tsc_hz),
       timed_{&pit_, &rtc_} {
     pic_.attach(ports_);
     pit_.attach(ports_);

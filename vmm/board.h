@@ -28,6 +28,7 @@ struct BoardConfig {
     MemoryLayout layout{0};
     CharacterOutput debug_console;
     CharacterOutput serial;
+    uint64_t tsc_hz = kDefaultTscHz;
 };
 
 class Board {

@@ -72,7 +72,8 @@ Result<BoardConfig> open_outputs(const GuestRunConfig& config) {
         debug_console->watch_for(config.until);
         serial->watch_for(config.until);
     }
-    return BoardConfig{MemoryLayout(config.memory), std::move(*debug_console), std::move(*serial)};
+    return BoardConfig{MemoryLayout(config.memory), std::move(*debug_console), std::move(*serial),
+                       config.tsc_hz};
 }
 
 std::vector<vmx::MmioRange> device_ranges(const GuestMemory& memory) {

@@ -48,8 +48,9 @@ struct GuestRunConfig {
     std::string until;          // text whose printing ends the run; empty: none
     std::string debug_console;  // paths as CharacterOutput::open takes them
     std::string serial;
-    std::string trace;      // path; empty: none
-    std::string dump_vmcs;  // path for the VMCS at the end, as JSON; empty: none
+    std::string trace;                // path; empty: none
+    std::string dump_vmcs;            // path for the VMCS at the end, as JSON; empty: none
+    uint64_t tsc_hz = kDefaultTscHz;  // cycles in a second of device time; on Sim only
     sim::VmxProcessorConfig processor;
     vmx::CpuidHook cpuid_hook;  // may change what the guest's CPUID says
 };

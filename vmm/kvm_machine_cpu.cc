@@ -17,7 +17,7 @@ constexpr std::chrono::nanoseconds kLongestRun = std::chrono::milliseconds(10);
 
 }  // namespace
 
-static_assert(kTscHz == 1'000'000'000, "cycles are nanoseconds");
+static_assert(kDefaultTscHz == 1'000'000'000, "cycles are nanoseconds");
 
 uint64_t KvmMachineBase::cycles() const {
     const auto passed = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_);

@@ -196,6 +196,7 @@ class Machine {
         if constexpr (kHasDigests<Cpu>) digests_.add_memory(memory_);
         statistics_.simulated = kHasDigests<Cpu>;
         statistics_.cycles = cpu_.cycles();
+        statistics_.cycles_per_second = board_.clock().tsc_hz();
         statistics_.instructions = cpu_.instructions();
         statistics_.digest = digests_.digest();
         statistics_.time_digest = digests_.time_digest();

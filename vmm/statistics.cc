@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "vmm/clock.h"
 #include "vmm/sanitizer_report.h"
 
 namespace vtless::vmm {
@@ -15,10 +14,11 @@ namespace {
 double milliseconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
 
 std::string simulated_totals(const RunStatistics& statistics) {
-    return fmt::format("instructions  {}\ncycles        {} ({:.6f} s at {} MHz), {} of them halted\n",
-                       statistics.instructions, statistics.cycles,
-                       static_cast<double>(statistics.cycles) / static_cast<double>(kTscHz),
-                       kTscHz / 1'000'000, statistics.idle_cycles);
+    return fmt::format(
+        "instructions  {}\ncycles        {} ({:.6f} s at {} MHz), {} of them halted\n",
+        statistics.instructions, statistics.cycles,
+        static_cast<double>(statistics.cycles) / static_cast<double>(statistics.cycles_per_second),
+        static_cast<double>(statistics.cycles_per_second) / 1e6, statistics.idle_cycles);
 }
 
 std::string hex(uint64_t value) { return fmt::format("{:016x}", value); }
@@ -76,7 +76,7 @@ std::string json_report(const RunStatistics& statistics, const RunEnd& end) {
         json["instructions"] = statistics.instructions;
         json["cycles"] = statistics.cycles;
         json["idle_cycles"] = statistics.idle_cycles;
-        json["cycles_per_second"] = kTscHz;
+        json["cycles_per_second"] = statistics.cycles_per_second;
     }
     json["interrupts"] = statistics.interrupts;
     json["host_ns"] = statistics.host_nanoseconds;

@@ -25,7 +25,8 @@ struct ExitStatistics {
 struct RunStatistics {
     std::array<ExitStatistics, kExitKinds> exits{};
     uint64_t cycles = 0;
-    uint64_t idle_cycles = 0;  // of them, halted and waiting for a device
+    uint64_t cycles_per_second = 0;  // of device time
+    uint64_t idle_cycles = 0;        // of them, halted and waiting for a device
     uint64_t instructions = 0;
     uint64_t interrupts = 0;  // injected
     uint64_t host_nanoseconds = 0;

@@ -33,6 +33,19 @@ inline const std::string kMaskedTimer =
 inline const std::string kVideoMemory = "\xb8\x00\xb8\x8e\xd8\xa1\x00\x00\xa3\x02\x00\xf4"s;
 // mov ecx, 0x12345678; rdmsr: nobody knows it, so #GP through a vector table of zeros to zeros at 0:0
 inline const std::string kUnknownMsr = "\x66\xb9\x78\x56\x34\x12\x0f\x32"s;
+// Writes to the debug exit how many times 100000 cycles pass in a millisecond of the ACPI timer:
+// PCI registers 40H and 80H of 00:01.3 say that it is there, at 0x600: mov dx, 0xcf8; mov eax, 0x80000b40;
+// out dx, eax; mov dl, 0xfc; mov eax, 0x601; out dx, eax; mov dl, 0xf8; mov eax, 0x80000b80; out dx, eax;
+// mov dl, 0xfc; mov al, 1; out dx, al;
+// mov dx, 0x608; in eax, dx; mov ebx, eax; rdtsc; mov esi, eax;
+// 1: mov dx, 0x608; in eax, dx; sub eax, ebx; cmp eax, 3590; jb 1b;
+// rdtsc; sub eax, esi; xor edx, edx; mov ecx, 100000; div ecx; out 0xf4, al
+inline const std::string kCyclesInAMillisecond =
+    "\xba\xf8\x0c\x66\xb8\x40\x0b\x00\x80\x66\xef\xb2\xfc\x66\xb8\x01\x06\x00\x00\x66\xef"
+    "\xb2\xf8\x66\xb8\x80\x0b\x00\x80\x66\xef\xb2\xfc\xb0\x01\xee"
+    "\xba\x08\x06\x66\xed\x66\x89\xc3\x0f\x31\x66\x89\xc6"
+    "\xba\x08\x06\x66\xed\x66\x29\xd8\x66\x3d\x06\x0e\x00\x00\x72\xf0"
+    "\x0f\x31\x66\x29\xf0\x66\x31\xd2\x66\xb9\xa0\x86\x01\x00\x66\xf7\xf1\xe6\xf4"s;
 // PIT counter 0 as a one-shot of 0x1000 ticks on IRQ 0 at vector 8, whose handler writes 7 to the debug exit:
 // sets up the PICs and the vector, then sti; hlt; jmp $-1.
 inline const std::string kTimer =

@@ -73,6 +73,30 @@ TEST(Run, TimerWakesAHaltedGuest) {
     EXPECT_LT(json["cycles"], 3'600'000);
 }
 
+TEST(Run, TheTimeStampCounterHasTheRateThatIsAskedFor) {
+    const auto hundreds_of_megahertz = [](const char* khz) {
+        return run_flat(guests::kCyclesInAMillisecond, {"--tsc-khz", khz}).status >> 1;
+    };
+    EXPECT_EQ(run_flat(guests::kCyclesInAMillisecond).status >> 1, 10);
+    EXPECT_EQ(hundreds_of_megahertz("2950000"), 29);
+    EXPECT_EQ(hundreds_of_megahertz("450000"), 4);
+    EXPECT_EQ(statistics(guests::kHalt, {"--tsc-khz", "2950000"})["cycles_per_second"], 2'950'000'000);
+}
+
+TEST(Run, RatesThatCannotBeAreRefused) {
+    const auto refused = [](const char* khz, const std::string& why) {
+        const auto result = run_flat(guests::kHalt, {"--tsc-khz", khz});
+        EXPECT_EQ(result.status, 2);
+        EXPECT_TRUE(contains(result.err, why)) << result.err;
+    };
+    refused("0", "--tsc-khz: 0 is not between 1000 and 100000000");
+    refused("999", "--tsc-khz: 999 is not between");
+    refused("100000001", "is not between");
+    refused("3GHz", "--tsc-khz");
+    const auto on_kvm = run_flat(guests::kHalt, {"--backend", "kvm", "--tsc-khz", "1000000"});
+    EXPECT_TRUE(contains(on_kvm.err, "not on --backend kvm: --tsc-khz")) << on_kvm.err;
+}
+
 TEST(Run, DeviceMemoryIsAnExit) {
     const auto json = statistics(guests::kVideoMemory);
     EXPECT_EQ(json["exits"]["MmioRead"]["count"], 1) << json;

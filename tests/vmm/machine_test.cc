@@ -109,7 +109,7 @@ TEST_F(MachineTest, HaltWaitsForTheTimerInSimulatedTime) {
     end();
     EXPECT_EQ(run().kind, Outcome::Kind::DebugExit);
     EXPECT_EQ(cpu.injected, (std::vector<unsigned>{0x20}));
-    const uint64_t tick = ticks_to_cycles(1193, Pit::kHz);
+    const uint64_t tick = Clock().cycle_of(1193, Pit::kHz);
     EXPECT_EQ(cpu.cycles(), tick + 100);
     EXPECT_EQ(machine.statistics().idle_cycles, tick - 100);
 }

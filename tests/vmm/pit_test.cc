@@ -26,7 +26,7 @@ class PitTest : public ::testing::Test {
         return low | in(port) << 8;
     }
     void at_tick(uint64_t tick) {
-        clock.advance_to(ticks_to_cycles(tick, Pit::kHz));
+        clock.advance_to(clock.cycle_of(tick, Pit::kHz));
         if (pit.next_event() <= clock.now()) pit.advance(clock.now());
     }
 
@@ -39,15 +39,15 @@ class PitTest : public ::testing::Test {
 TEST_F(PitTest, Mode2InterruptsEachPeriod) {
     EXPECT_EQ(pit.next_event(), kNever);
     program(0, 2, 1000);
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(1000, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(1000, Pit::kHz));
     at_tick(999);
     EXPECT_EQ(lines.rises[0], 0u);
     at_tick(1000);
     EXPECT_EQ(lines.rises[0], 1u);
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(2000, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(2000, Pit::kHz));
     at_tick(5500);
     EXPECT_EQ(lines.rises[0], 2u) << "edges that nobody saw are one";
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(6000, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(6000, Pit::kHz));
 }
 
 TEST_F(PitTest, Mode0InterruptsOnceAndReloadsWithoutControlWord) {
@@ -59,12 +59,12 @@ TEST_F(PitTest, Mode0InterruptsOnceAndReloadsWithoutControlWord) {
     EXPECT_EQ(pit.next_event(), kNever) << "stopped by the first byte";
     out(0x40, 0);
     EXPECT_FALSE(lines.levels[0]);
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(150, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(150, Pit::kHz));
 }
 
 TEST_F(PitTest, Mode4StrobesAfterTheCount) {
     program(0, 4, 10);
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(11, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(11, Pit::kHz));
     at_tick(11);
     EXPECT_EQ(lines.rises[0], 1u);
     EXPECT_EQ(pit.next_event(), kNever);
@@ -85,7 +85,7 @@ TEST_F(PitTest, CountsDownByOneInMode2AndByTwoInMode3) {
 
 TEST_F(PitTest, ZeroCountsAs65536) {
     program(0, 2, 0);
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(65536, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(65536, Pit::kHz));
     at_tick(1);
     EXPECT_EQ(count_of(0), 65535u);
 }
@@ -114,10 +114,10 @@ TEST_F(PitTest, ReadBackGivesStatusThenCount) {
 TEST_F(PitTest, SingleByteAccessModes) {
     out(0x43, 0x14);  // counter 0, low byte, mode 2
     out(0x40, 100);
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(100, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(100, Pit::kHz));
     out(0x43, 0x24);  // high byte
     out(0x40, 1);
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(256, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(256, Pit::kHz));
     EXPECT_EQ(in(0x40), 1u);
 }
 
@@ -125,7 +125,7 @@ TEST_F(PitTest, CountsInDecimal) {
     out(0x43, 0x35);  // counter 0, both bytes, mode 2, BCD
     out(0x40, 0x00);
     out(0x40, 0x10);
-    EXPECT_EQ(pit.next_event(), ticks_to_cycles(1000, Pit::kHz));
+    EXPECT_EQ(pit.next_event(), clock.cycle_of(1000, Pit::kHz));
     at_tick(1);
     EXPECT_EQ(count_of(0), 0x0999u);
 }
@@ -163,11 +163,14 @@ TEST_F(PitTest, RefreshBitToggles) {
 }
 
 TEST(Clock, TicksAndCyclesAreInverse) {
-    for (uint64_t tick : {0ull, 1ull, 999ull, 1193182ull, 1ull << 40}) {
-        const uint64_t cycles = ticks_to_cycles(tick, Pit::kHz);
-        EXPECT_EQ(cycles_to_ticks(cycles, Pit::kHz), tick);
-        if (cycles != 0) {
-            EXPECT_EQ(cycles_to_ticks(cycles - 1, Pit::kHz), tick - 1);
+    for (const uint64_t hz : {kDefaultTscHz, uint64_t{2'893'437'000}}) {
+        const Clock clock(hz);
+        for (uint64_t tick : {0ull, 1ull, 999ull, 1193182ull, 1ull << 40}) {
+            const uint64_t cycles = clock.cycle_of(tick, Pit::kHz);
+            EXPECT_EQ(clock.ticks_at(cycles, Pit::kHz), tick);
+            if (cycles != 0) {
+                EXPECT_EQ(clock.ticks_at(cycles - 1, Pit::kHz), tick - 1);
+            }
         }
     }
 }

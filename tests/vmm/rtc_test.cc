@@ -40,17 +40,17 @@ TEST_F(RtcTest, StartsAtAFixedDateInBcd) {
 }
 
 TEST_F(RtcTest, MovesWithSimulatedTime) {
-    at((((23ull * 60 + 59) * 60) + 58) * kTscHz);
+    at((((23ull * 60 + 59) * 60) + 58) * kDefaultTscHz);
     EXPECT_EQ(read(0x04), 0x23u);
     EXPECT_EQ(read(0x02), 0x59u);
     EXPECT_EQ(read(0x00), 0x58u);
-    at(86400ull * 60 * kTscHz);
+    at(86400ull * 60 * kDefaultTscHz);
     EXPECT_EQ(read(0x08), 0x03u) << "31 days of January, 28 of February";
     EXPECT_EQ(read(0x07), 0x02u);
 }
 
 TEST_F(RtcTest, BinaryAndTwelveHourFormats) {
-    at(13ull * 3600 * kTscHz + 42 * kTscHz);
+    at(13ull * 3600 * kDefaultTscHz + 42 * kDefaultTscHz);
     write(0x0b, 0x06);
     EXPECT_EQ(read(0x00), 42u);
     EXPECT_EQ(read(0x04), 13u);
@@ -59,7 +59,7 @@ TEST_F(RtcTest, BinaryAndTwelveHourFormats) {
 }
 
 TEST_F(RtcTest, TimeCanBeSet) {
-    at(10 * kTscHz);
+    at(10 * kDefaultTscHz);
     write(0x0b, 0x82);
     for (auto [index, value] : {std::pair{0x00u, 0x30u},
                                 {0x02u, 0x15u},
@@ -69,10 +69,10 @@ TEST_F(RtcTest, TimeCanBeSet) {
                                 {0x09u, 0x24u}}) {
         write(index, value);
     }
-    at(20 * kTscHz);
+    at(20 * kDefaultTscHz);
     EXPECT_EQ(read(0x00), 0x30u) << "stands still while SET";
     write(0x0b, 0x02);
-    at(25 * kTscHz);
+    at(25 * kDefaultTscHz);
     EXPECT_EQ(read(0x00), 0x35u);
     EXPECT_EQ(read(0x07), 0x29u);
     EXPECT_EQ(read(0x09), 0x24u);
@@ -81,16 +81,16 @@ TEST_F(RtcTest, TimeCanBeSet) {
 
 TEST_F(RtcTest, UpdateInProgressPrecedesEachSecond) {
     EXPECT_EQ(read(0x0a), 0x26u);
-    at(kTscHz - 2'000'000);
+    at(kDefaultTscHz - 2'000'000);
     EXPECT_EQ(read(0x0a), 0xa6u);
-    at(kTscHz);
+    at(kDefaultTscHz);
     EXPECT_EQ(read(0x0a), 0x26u);
 }
 
 TEST_F(RtcTest, PeriodicInterruptAtItsRate) {
     EXPECT_EQ(rtc.next_event(), kNever);
     write(0x0b, 0x42);
-    const uint64_t period = kTscHz / 1024;
+    const uint64_t period = clock.cycle_of(32, 32768);
     EXPECT_EQ(rtc.next_event(), period);
     at(period);
     EXPECT_TRUE(lines.levels[8]);
@@ -98,7 +98,33 @@ TEST_F(RtcTest, PeriodicInterruptAtItsRate) {
     EXPECT_EQ(read(0x0c), 0xc0u);
     EXPECT_FALSE(lines.levels[8]);
     EXPECT_EQ(read(0x0c), 0u);
-    EXPECT_EQ(rtc.next_event(), 2 * period);
+    EXPECT_EQ(rtc.next_event(), clock.cycle_of(64, 32768));
+}
+
+TEST(Rtc, KeepsItsOwnTimeAtAnyRateOfTheTimeStampCounter) {
+    constexpr uint64_t kHz = 2'893'437'000;
+    Clock clock(kHz);
+    FakeLines lines;
+    PortBus bus;
+    Rtc rtc(clock, lines);
+    rtc.attach(bus);
+    const auto write = [&](uint8_t index, uint8_t value) {
+        bus.write(0x70, AccessWidth::Byte, index);
+        bus.write(0x71, AccessWidth::Byte, value);
+    };
+    const auto read = [&](uint8_t index) {
+        bus.write(0x70, AccessWidth::Byte, index);
+        return bus.read(0x71, AccessWidth::Byte);
+    };
+    write(0x0b, 0x42);
+    for (uint64_t period = 1; period <= 3 * 1024; ++period) {
+        ASSERT_EQ(rtc.next_event(), clock.cycle_of(period * 32, 32768));
+        clock.advance_to(rtc.next_event());
+        rtc.advance(clock.now());
+        ASSERT_EQ(read(0x0c), period % 1024 == 0 ? 0xd0u : 0xc0u);
+    }
+    EXPECT_EQ(clock.now(), 3 * kHz);
+    EXPECT_EQ(read(0x00), 3u);
 }
 
 TEST_F(RtcTest, UpdateEndedAndAlarm) {
@@ -106,9 +132,9 @@ TEST_F(RtcTest, UpdateEndedAndAlarm) {
     write(0x03, 0xff);
     write(0x05, 0xff);
     write(0x0b, 0x32);
-    at(kTscHz);
+    at(kDefaultTscHz);
     EXPECT_EQ(read(0x0c) & 0xb0u, 0x90u);
-    at(2 * kTscHz);
+    at(2 * kDefaultTscHz);
     EXPECT_EQ(read(0x0c) & 0xb0u, 0xb0u);
     EXPECT_EQ(lines.rises[8], 2u);
 }

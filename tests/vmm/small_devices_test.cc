@@ -117,9 +117,9 @@ TEST_F(SmallDevices, PmTimerAnswersWhereItIsConfigured) {
     pm.write(0x40, 0x601, 4);
     pm.write(0x80, 1, 1);
     EXPECT_EQ(in(0x608, AccessWidth::Dword), 0u);
-    clock.advance_to(kTscHz);
+    clock.advance_to(kDefaultTscHz);
     EXPECT_EQ(in(0x608, AccessWidth::Dword), AcpiPm::kTimerHz);
-    clock.advance_to(10 * kTscHz);
+    clock.advance_to(10 * kDefaultTscHz);
     EXPECT_EQ(in(0x608, AccessWidth::Dword), 10 * AcpiPm::kTimerHz & 0xffffff) << "24 bits";
     pm.write(0x40, 0xb001, 4);
     EXPECT_EQ(in(0x608, AccessWidth::Dword), 0xffffffffu) << "moved away";

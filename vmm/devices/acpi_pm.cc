@@ -38,9 +38,7 @@ void AcpiPm::written() {
     bus_.attach({static_cast<uint16_t>(base_ + kTimer), 1}, *this, AccessWidth::Dword);
 }
 
-uint32_t AcpiPm::timer() const {
-    return static_cast<uint32_t>(cycles_to_ticks(clock_.now(), kTimerHz)) & kTimerMask;
-}
+uint32_t AcpiPm::timer() const { return static_cast<uint32_t>(clock_.ticks(kTimerHz)) & kTimerMask; }
 
 uint32_t AcpiPm::read_port(uint16_t port, AccessWidth) {
     const unsigned offset = port - base_;

@@ -71,12 +71,12 @@ void Pit::write_control(uint8_t value) {
     }
 }
 
-uint64_t Pit::next_event() const { return next_rise_ == kNever ? kNever : ticks_to_cycles(next_rise_, kHz); }
+uint64_t Pit::next_event() const { return next_rise_ == kNever ? kNever : clock_.cycle_of(next_rise_, kHz); }
 
 // Only rising edges are acted on: the controller takes an edge, and what the output does between two of
 // them is seen by nobody else. Edges that came while nobody looked are one.
 void Pit::advance(uint64_t now) {
-    const uint64_t tick = cycles_to_ticks(now, kHz);
+    const uint64_t tick = clock_.ticks_at(now, kHz);
     if (tick < next_rise_) return;
     lines_.set_line(0, false);
     lines_.set_line(0, true);

@@ -26,7 +26,7 @@ class Pit final : public PortDevice, public TimedDevice {
     void advance(uint64_t now) override;
 
   private:
-    uint64_t ticks() const { return cycles_to_ticks(clock_.now(), kHz); }
+    uint64_t ticks() const { return clock_.ticks(kHz); }
     void write_control(uint8_t value);
     uint8_t read_control_port_b() const;
 

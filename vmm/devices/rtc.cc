@@ -32,7 +32,8 @@ constexpr uint8_t kRequest = 0x80;                                 // C
 constexpr uint8_t kPm = 0x80;                                      // hours in 12-hour mode
 
 // The update flag rises 244 us before the update, which takes 1984 us.
-constexpr uint64_t kUpdateCycles = (244 + 1984) * (kTscHz / 1'000'000);
+constexpr uint64_t kCrystalHz = 32768;
+constexpr uint64_t kUpdateMicroseconds = 244 + 1984;
 
 struct Date {
     unsigned year, month, day;
@@ -102,10 +103,12 @@ void Rtc::write_port(uint16_t port, AccessWidth, uint32_t value) {
     }
 }
 
-uint64_t Rtc::seconds(uint64_t now) const { return base_time_ + now / kTscHz; }
+uint64_t Rtc::seconds(uint64_t now) const { return base_time_ + now / clock_.tsc_hz(); }
 
 bool Rtc::update_in_progress() const {
-    return (memory_[kB] & kSet) == 0 && clock_.now() % kTscHz >= kTscHz - kUpdateCycles;
+    constexpr uint64_t kMicroseconds = 1'000'000;
+    const uint64_t into_second = clock_.ticks(kMicroseconds) % kMicroseconds;
+    return (memory_[kB] & kSet) == 0 && into_second >= kMicroseconds - kUpdateMicroseconds;
 }
 
 uint8_t Rtc::encode(uint64_t value) const {
@@ -200,15 +203,15 @@ void Rtc::set_time_from_registers() {
         {year, std::clamp(decode(memory_[kMonth]), 1u, 12u), std::clamp(decode(memory_[kDay]), 1u, 31u)});
     const uint64_t time = days * 86400 + uint64_t{3600} * hour + uint64_t{60} * decode(memory_[kMinutes]) +
                           decode(memory_[kSeconds]);
-    base_time_ = time - clock_.now() / kTscHz;
+    base_time_ = time - clock_.now() / clock_.tsc_hz();
 }
 
-uint64_t Rtc::period_cycles() const {
+uint64_t Rtc::period_ticks() const {
     const unsigned rate = memory_[kA] & 0x0f;
     if (rate == 0) return 0;
     // Rates 1 and 2 repeat those of 8 and 9 with the 32.768 kHz time base.
     const unsigned shift = rate <= 2 ? rate + 6 : rate - 1;
-    return (uint64_t{1} << shift) * kTscHz / 32768;
+    return uint64_t{1} << shift;
 }
 
 bool Rtc::alarm_matches(uint64_t second) const {
@@ -225,9 +228,12 @@ void Rtc::collect_flags(uint64_t now) {
     const uint64_t from = collected_to_;
     if (now <= from) return;
     collected_to_ = now;
-    const uint64_t period = period_cycles();
-    if (period != 0 && now / period != from / period) memory_[kC] |= kPeriodic;
-    if (now / kTscHz == from / kTscHz || (memory_[kB] & kSet) != 0) return;
+    const auto periods = [&](uint64_t cycles) {
+        return clock_.ticks_at(cycles, kCrystalHz) / period_ticks();
+    };
+    if (period_ticks() != 0 && periods(now) != periods(from)) memory_[kC] |= kPeriodic;
+    const uint64_t second_cycles = clock_.tsc_hz();
+    if (now / second_cycles == from / second_cycles || (memory_[kB] & kSet) != 0) return;
     memory_[kC] |= kEnded;
     const uint64_t last = seconds(now);
     const uint64_t first = std::max(seconds(from) + 1, last >= 86400 ? last - 86399 : 0);
@@ -245,9 +251,13 @@ void Rtc::update_line() {
 uint64_t Rtc::next_event() const {
     const auto waited_for = static_cast<uint8_t>(memory_[kB] & ~memory_[kC]);
     uint64_t next = kNever;
-    const uint64_t period = period_cycles();
-    if ((waited_for & kPeriodic) != 0 && period != 0) next = (collected_to_ / period + 1) * period;
-    if ((waited_for & (kAlarm | kEnded)) != 0) next = std::min(next, (collected_to_ / kTscHz + 1) * kTscHz);
+    const uint64_t period = period_ticks();
+    if ((waited_for & kPeriodic) != 0 && period != 0) {
+        const uint64_t periods = clock_.ticks_at(collected_to_, kCrystalHz) / period;
+        next = clock_.cycle_of((periods + 1) * period, kCrystalHz);
+    }
+    const uint64_t second = clock_.tsc_hz();
+    if ((waited_for & (kAlarm | kEnded)) != 0) next = std::min(next, (collected_to_ / second + 1) * second);
     return next;
 }
 

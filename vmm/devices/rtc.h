@@ -38,7 +38,7 @@ class Rtc final : public PortDevice, public TimedDevice {
     unsigned decode(uint8_t value) const;
     bool update_in_progress() const;
     uint64_t seconds(uint64_t now) const;
-    uint64_t period_cycles() const;  // 0 when the periodic interrupt's divider is off
+    uint64_t period_ticks() const;  // of the crystal; 0 when the periodic interrupt's divider is off
     bool alarm_matches(uint64_t second) const;
     void collect_flags(uint64_t now);
     void update_line();
