@@ -23,14 +23,13 @@ inline void add_timing_options(CLI::App& app, TimingOptions& options) {
                    "What VM exits and the like take: a name that `vtless profiles` lists, or a path")
         ->type_name("NAME|FILE")
         ->capture_default_str();
-    const std::map<std::string, sim::Fidelity> fidelities = {{"count", sim::Fidelity::Count},
-                                                             {"approx", sim::Fidelity::Approx}};
+    const std::map<std::string, sim::Fidelity> fidelities(vmm::kFidelities.begin(), vmm::kFidelities.end());
     app.add_option(
            "--fidelity", options.fidelity,
            "What simulated time is: count, instructions; approx, what they and the processor's work take")
         ->transform(CLI::CheckedTransformer(fidelities))
         ->type_name("count|approx")
-        ->default_str("approx");
+        ->default_str(vmm::kFidelities.front().first);
 }
 
 inline vmm::Result<void> take_timing(const TimingOptions& options, sim::EngineConfig& engine) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -52,6 +53,7 @@ class CampaignReader {
     std::string memory(const toml::node& node);
     void read_limits(const toml::node& node, Campaign& campaign);
     std::vector<CampaignProfile> read_profiles(const toml::node* node, const char* key, Check check);
+    std::vector<std::string> read_fidelities(const toml::node* node);
     std::vector<uint64_t> read_seeds(const toml::node* node);
     CampaignImage read_image(const toml::table& table);
     void read_guest(const toml::table& table, CampaignImage& image);
@@ -116,6 +118,22 @@ std::vector<CampaignProfile> CampaignReader::read_profiles(const toml::node* nod
         profiles.push_back({name, path});
     }
     return profiles;
+}
+
+std::vector<std::string> CampaignReader::read_fidelities(const toml::node* node) {
+    std::vector<std::string> known;
+    for (const auto& [name, fidelity] : vmm::kFidelities) known.emplace_back(name);
+    std::vector<std::string> fidelities;
+    std::set<std::string> before;
+    for (const toml::node* each : toml_.elements(*node, "fidelities")) {
+        const std::string name = toml_.text(*each, "fidelities");
+        refuse_double(before, name, *each, "fidelities");
+        if (std::ranges::find(known, name) == known.end())
+            toml_.refuse(each->source(), "fidelities: no fidelity \"{}\"; there are {}", name,
+                         fmt::join(known, ", "));
+        fidelities.push_back(name);
+    }
+    return fidelities;
 }
 
 std::vector<uint64_t> CampaignReader::read_seeds(const toml::node* node) {
@@ -184,17 +202,19 @@ CampaignImage CampaignReader::read_image(const toml::table& table) {
 }
 
 Campaign CampaignReader::read(const toml::table& root) {
-    toml_.allow(root, {"name", "cpus", "profiles", "seeds", "limits", "image"});
+    toml_.allow(root, {"name", "cpus", "profiles", "fidelities", "seeds", "limits", "image"});
     Campaign campaign;
     campaign.name = toml_.word(toml_.required(root, "name", "the campaign's name"), "name");
     const toml::array default_cpus{"default"};
     const toml::array default_profiles{vmm::kDefaultTiming};
+    const toml::array default_fidelities{vmm::kFidelities.front().first};
     const toml::array default_seeds{0};
     const auto or_default = [&](const char* key, const toml::array& value) -> const toml::node* {
         return root.contains(key) ? root.get(key) : &value;
     };
     campaign.cpus = read_profiles(or_default("cpus", default_cpus), "cpus", check_cpu);
     campaign.profiles = read_profiles(or_default("profiles", default_profiles), "profiles", check_timing);
+    campaign.fidelities = read_fidelities(or_default("fidelities", default_fidelities));
     campaign.seeds = read_seeds(or_default("seeds", default_seeds));
     if (const toml::node* limits = root.get("limits")) read_limits(*limits, campaign);
     std::set<std::string> names;

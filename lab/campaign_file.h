@@ -36,6 +36,7 @@ struct Campaign {
     std::vector<CampaignImage> images;
     std::vector<CampaignProfile> cpus;
     std::vector<CampaignProfile> profiles;
+    std::vector<std::string> fidelities;
     std::vector<uint64_t> seeds;
     std::string memory;                    // of images that say nothing; empty: what `vtless run` has
     std::vector<std::string> limits;       // arguments of each run

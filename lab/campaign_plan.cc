@@ -80,6 +80,7 @@ void Planner::add_run(const Campaign& campaign, const CampaignImage& image, Plan
     const std::string& memory = image.memory.empty() ? campaign.memory : image.memory;
     if (!memory.empty()) add(run, "--memory=" + memory);
     for (const std::string& argument : campaign.limits) add(run, argument);
+    add(run, "--fidelity=" + run.fidelity);
     add(run, fmt::format("--flush-seed={}", run.seed));
     // What is printed decides nothing: the result has the statistics.
     for (const char* argument : {"--debugcon", "", "--serial", "", "--stats", "json"})
@@ -109,7 +110,7 @@ vmm::Result<CampaignPlan> make_plan(const Campaign& campaign, const std::string&
     CampaignPlan plan{campaign.name, build, campaign.host_seconds, {}, {}};
     Planner planner(plan);
     const std::vector<size_t> axes = {campaign.images.size(), campaign.cpus.size(), campaign.profiles.size(),
-                                      campaign.seeds.size()};
+                                      campaign.fidelities.size(), campaign.seeds.size()};
     size_t runs = 1;
     for (const size_t size : axes) {
         runs *= size;  // no overflow: each axis comes from a file of at most 1 MiB
@@ -121,19 +122,15 @@ vmm::Result<CampaignPlan> make_plan(const Campaign& campaign, const std::string&
     for (const CampaignImage& image : campaign.images)
         for (const CampaignProfile& cpu : campaign.cpus)
             for (const CampaignProfile& profile : campaign.profiles)
-                for (const uint64_t seed : campaign.seeds) {
-                    PlannedRun run{image.name,
-                                   cpu.name,
-                                   profile.name,
-                                   seed,
-                                   image.status,
-                                   {"run"},
-                                   {kInputsVersion, build},
-                                   ""};
-                    planner.add_profile(run, "--cpu", cpu);
-                    planner.add_profile(run, "--profile", profile);
-                    planner.add_run(campaign, image, std::move(run));
-                }
+                for (const std::string& fidelity : campaign.fidelities)
+                    for (const uint64_t seed : campaign.seeds) {
+                        PlannedRun run{image.name, cpu.name,     profile.name, fidelity,
+                                       seed,       image.status, {"run"},      {kInputsVersion, build},
+                                       ""};
+                        planner.add_profile(run, "--cpu", cpu);
+                        planner.add_profile(run, "--profile", profile);
+                        planner.add_run(campaign, image, std::move(run));
+                    }
     return plan;
 }
 

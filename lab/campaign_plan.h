@@ -17,6 +17,7 @@ struct PlannedRun {
     std::string image;
     std::string cpu;
     std::string profile;
+    std::string fidelity;
     uint64_t seed = 0;
     uint64_t status = 0;                 // that it is to end with
     std::vector<std::string> arguments;  // of the command: "run", ...
@@ -37,7 +38,7 @@ struct CampaignPlan {
     std::string name;
     std::string build;  // which vtless: results of another are other results
     std::optional<uint64_t> host_seconds;
-    std::vector<PlannedRun> runs;  // images, then cpus, then profiles, then seeds
+    std::vector<PlannedRun> runs;  // images, then cpus, then profiles, then fidelities, then seeds
     std::vector<PlannedFile> files;
 };
 

@@ -17,7 +17,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kNamedMissing = 5;
 
-auto group_of(const CampaignRow& row) { return std::tie(row.run.image, row.run.cpu, row.run.profile); }
+auto group_of(const CampaignRow& row) {
+    return std::tie(row.run.image, row.run.cpu, row.run.profile, row.run.fidelity);
+}
 
 auto digests_of(const CampaignRow& row) { return std::tie(row.counts->digest, row.counts->time_digest); }
 
@@ -46,10 +48,15 @@ const char* name(Seeds seeds) {
 }
 
 Json json_of(const CampaignRow& row) {
-    Json json = {{"image", row.run.image},      {"cpu", row.run.cpu},
-                 {"profile", row.run.profile},  {"seed", row.run.seed},
-                 {"key", row.run.key},          {"outcome", name(row.result.outcome)},
-                 {"detail", row.result.detail}, {"as_expected", row.as_expected()},
+    Json json = {{"image", row.run.image},
+                 {"cpu", row.run.cpu},
+                 {"profile", row.run.profile},
+                 {"fidelity", row.run.fidelity},
+                 {"seed", row.run.seed},
+                 {"key", row.run.key},
+                 {"outcome", name(row.result.outcome)},
+                 {"detail", row.result.detail},
+                 {"as_expected", row.as_expected()},
                  {"seeds", name(row.seeds)}};
     if (!row.counts) return json;
     json["status"] = row.counts->status;
@@ -64,10 +71,10 @@ Json json_of(const CampaignRow& row) {
     return json;
 }
 
-constexpr std::array<const char*, 18> kColumns = {
-    "image",        "cpu",         "profile",     "seed",       "key",         "outcome",
-    "detail",       "as_expected", "seeds",       "status",     "digest",      "time_digest",
-    "instructions", "cycles",      "idle_cycles", "interrupts", "total_exits", "end"};
+constexpr std::array<const char*, 19> kColumns = {
+    "image",  "cpu",         "profile",    "fidelity",    "seed",   "key",         "outcome",
+    "detail", "as_expected", "seeds",      "status",      "digest", "time_digest", "instructions",
+    "cycles", "idle_cycles", "interrupts", "total_exits", "end"};
 
 // RFC 4180: quoted where it must be.
 std::string csv_field(const Json& row, const char* column) {
@@ -116,7 +123,7 @@ vmm::Result<CampaignTable> make_table(const CampaignPlan& plan, const CampaignSt
 }
 
 std::string describe(const PlannedRun& run) {
-    return fmt::format("{} {} {} seed {}", run.image, run.cpu, run.profile, run.seed);
+    return fmt::format("{} {} {} {} seed {}", run.image, run.cpu, run.profile, run.fidelity, run.seed);
 }
 
 std::string describe(const PlannedRun& run, const RunResult& result) {

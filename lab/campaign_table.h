@@ -38,7 +38,7 @@ struct CampaignTable {
 // Fails, naming some, if runs have no result yet.
 vmm::Result<CampaignTable> make_table(const CampaignPlan& plan, const CampaignStore& store);
 
-// "seabios default haswell seed 3".
+// "seabios default haswell approx seed 3".
 std::string describe(const PlannedRun& run);
 // What a person must know: "died: signal 9 (Killed)", "ended with status 3, expected 0: ...".
 std::string describe(const PlannedRun& run, const RunResult& result);

@@ -3,10 +3,12 @@
 // source, and free parameters that say so. docs/timing.md has the format.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sim/engine/engine.h"
@@ -41,6 +43,9 @@ struct TimingProfile {
 };
 
 inline constexpr const char* kDefaultTiming = "haswell";
+// As --fidelity takes them; the first is the default.
+inline constexpr std::array<std::pair<const char*, sim::Fidelity>, 2> kFidelities = {
+    {{"approx", sim::Fidelity::Approx}, {"count", sim::Fidelity::Count}}};
 inline constexpr const char* kVmExitRoundTrip = "vm_exit_round_trip";
 
 // By age.

@@ -156,6 +156,19 @@ TEST_F(Campaign, RunsTheMatrixAndThenHasNothingToDo) {
     EXPECT_EQ(read_file(path("results/results.csv")), csv);
 }
 
+TEST_F(Campaign, FidelitiesAreRunsOfTheirOwn) {
+    toml("fidelities = [\"count\", \"approx\"]\nseeds = [0, 5]\n" + image("halt"));
+    const auto result = campaign();
+    EXPECT_EQ(result.status, 0) << result.err << result.out;
+    const auto table = rows();
+    ASSERT_EQ(table.size(), 4u);
+    EXPECT_EQ(table[1]["fidelity"], "count");
+    EXPECT_EQ(table[1]["seeds"], "same") << "compared with its own fidelity's";
+    EXPECT_EQ(table[1]["cycles"], table[1]["instructions"]);
+    EXPECT_EQ(table[2]["fidelity"], "approx");
+    EXPECT_GT(table[2]["cycles"], table[1]["cycles"]);
+}
+
 TEST_F(Campaign, CountsWhatRunCounts) {
     toml(image("exit", "status = 85\n"));
     ASSERT_EQ(campaign().status, 0);
@@ -193,9 +206,9 @@ TEST_F(Campaign, AGuestThatEndsInAnotherWayGivesStatus3) {
     toml(image("halt") + image("triple"));
     const auto result = campaign();
     EXPECT_EQ(result.status, 3);
-    EXPECT_TRUE(
-        contains(result.out,
-                 "triple default haswell seed 0: ended with status 3, expected 0: the guest triple-faulted"))
+    EXPECT_TRUE(contains(
+        result.out,
+        "triple default haswell approx seed 0: ended with status 3, expected 0: the guest triple-faulted"))
         << result.out;
     EXPECT_TRUE(contains(result.out, "2 runs: not all as expected"));
 }
@@ -258,7 +271,7 @@ TEST_F(Campaign, DryRunListsEachRunsCommand) {
     const auto second = campaign({"--dry-run", "--shard", "2/3"});
     EXPECT_EQ(std::ranges::count(second.out, '\n'), 1);
     EXPECT_TRUE(contains(all.out, second.out));
-    EXPECT_TRUE(contains(second.out, " halt default haswell seed 1: vtless run ")) << second.out;
+    EXPECT_TRUE(contains(second.out, " halt default haswell approx seed 1: vtless run ")) << second.out;
     EXPECT_TRUE(contains(second.out, " --flat=" + path("halt.bin") + " --load=0x8000 --entry=0x8000 "))
         << second.out;
     EXPECT_TRUE(contains(second.out, " --flush-seed=1 --debugcon '' --serial '' --stats json\n"))

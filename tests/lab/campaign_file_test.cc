@@ -36,6 +36,7 @@ TEST_F(CampaignFile, OneImageIsEnoughAndTheRestHasDefaults) {
     EXPECT_EQ(campaign->images[0].status, 0u);
     EXPECT_EQ(campaign->cpus[0].name, "default");
     EXPECT_EQ(campaign->profiles[0].name, "haswell");
+    EXPECT_THAT(campaign->fidelities, ElementsAre("approx"));
     EXPECT_THAT(campaign->seeds, ElementsAre(0u));
     EXPECT_THAT(campaign->limits, IsEmpty());
     EXPECT_FALSE(campaign->host_seconds);
@@ -46,6 +47,7 @@ TEST_F(CampaignFile, EverythingBecomesWhatRunTakes) {
 name = "n"
 cpus = ["default", "skylake-sp"]
 profiles = ["haswell", "skylake"]
+fidelities = ["count", "approx"]
 seeds = [3, 1]
 limits = { memory = "64M", max_cycles = 1_000, max_exits = 5, host_seconds = 7 }
 [[image]]
@@ -72,6 +74,7 @@ until = "login:"
     EXPECT_THAT(campaign->limits, ElementsAre("--max-cycles=1000", "--max-exits=5"));
     EXPECT_EQ(campaign->host_seconds, 7u);
     EXPECT_EQ(campaign->cpus[1].name, "skylake-sp");
+    EXPECT_THAT(campaign->fidelities, ElementsAre("count", "approx"));
     EXPECT_THAT(campaign->seeds, ElementsAre(3u, 1u));
 }
 
@@ -117,6 +120,10 @@ TEST_F(CampaignFile, EachMistakeIsRefusedByItsPlace) {
         {"name = \"n\"\nprofiles = [\"none\"]", "2:13", "no timing profile \"none\"; there are"},
         {"name = \"n\"\nprofiles = [\"sapphire-rapids\"]", "2:13", "unknown"},
         {"name = \"n\"\nprofiles = [\"haswell\", \"haswell\"]", "2:24", "haswell is there twice"},
+        {"name = \"n\"\nfidelities = []", "2:14", "fidelities: expected an array"},
+        {"name = \"n\"\nfidelities = [5]", "2:15", "fidelities: expected a string"},
+        {"name = \"n\"\nfidelities = [\"exact\"]", "2:15", "no fidelity \"exact\"; there are approx, count"},
+        {"name = \"n\"\nfidelities = [\"count\", \"count\"]", "2:24", "count is there twice"},
         {"name = \"n\"\nseeds = []", "2:9", "seeds: expected an array"},
         {"name = \"n\"\nseeds = [1.5]", "2:10", "seeds: expected a whole number"},
         {"name = \"n\"\nseeds = [-1]", "2:10", "not negative"},

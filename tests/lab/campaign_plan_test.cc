@@ -18,8 +18,8 @@ using ::testing::Not;
 using CampaignPlanning = CampaignFolder;
 
 const std::string kMatrix =
-    "name = \"n\"\ncpus = [\"default\", \"skylake-sp\"]\nprofiles = [\"haswell\", \"skylake\"]\nseeds = [0, "
-    "7, 9]\n";
+    "name = \"n\"\ncpus = [\"default\", \"skylake-sp\"]\nprofiles = [\"haswell\", \"skylake\"]\n"
+    "fidelities = [\"approx\", \"count\"]\nseeds = [0, 7, 9]\n";
 
 std::vector<std::string> keys(const CampaignPlan& plan) {
     std::vector<std::string> keys;
@@ -29,19 +29,22 @@ std::vector<std::string> keys(const CampaignPlan& plan) {
 
 TEST_F(CampaignPlanning, TheMatrixIsWholeAndInOrder) {
     const CampaignPlan runs = plan(kMatrix + image("a") + image("b"));
-    ASSERT_EQ(runs.runs.size(), 2u * 2 * 2 * 3);
+    ASSERT_EQ(runs.runs.size(), 2u * 2 * 2 * 2 * 3);
     std::set<std::string> different;
     for (const PlannedRun& run : runs.runs)
-        different.insert(fmt::format("{} {} {} {}", run.image, run.cpu, run.profile, run.seed));
+        different.insert(
+            fmt::format("{} {} {} {} {}", run.image, run.cpu, run.profile, run.fidelity, run.seed));
     EXPECT_EQ(different.size(), runs.runs.size());
     EXPECT_EQ(runs.runs[0].image, "a");
     EXPECT_EQ(runs.runs[1].seed, 7u);
-    EXPECT_EQ(runs.runs[3].profile, "skylake");
-    EXPECT_EQ(runs.runs[6].cpu, "skylake-sp");
-    EXPECT_EQ(runs.runs[12].image, "b");
-    const auto& arguments = runs.runs[10].arguments;
+    EXPECT_EQ(runs.runs[3].fidelity, "count");
+    EXPECT_EQ(runs.runs[6].profile, "skylake");
+    EXPECT_EQ(runs.runs[12].cpu, "skylake-sp");
+    EXPECT_EQ(runs.runs[24].image, "b");
+    const auto& arguments = runs.runs[22].arguments;
     EXPECT_EQ(arguments[0], "run");
-    for (const char* expected : {"--cpu=skylake-sp", "--profile=skylake", "--flush-seed=7", "--append=a"})
+    for (const char* expected :
+         {"--cpu=skylake-sp", "--profile=skylake", "--fidelity=count", "--flush-seed=7", "--append=a"})
         EXPECT_THAT(arguments, Contains(expected));
     EXPECT_THAT(arguments, Contains("--kernel=" + path("guest.bin")));
 }
@@ -67,6 +70,7 @@ TEST_F(CampaignPlanning, WhateverDecidesTheOutcomeIsInTheKey) {
     expect_another("seed", plan(head + "seeds = [1]\n" + image("a")));
     expect_another("cpu", plan(head + "cpus = [\"minimal\"]\n" + image("a")));
     expect_another("profile", plan(head + "profiles = [\"skylake\"]\n" + image("a")));
+    expect_another("fidelity", plan(head + "fidelities = [\"count\"]\n" + image("a")));
     expect_another("limit", plan(head + "limits.max_cycles = 5\n" + image("a")));
     expect_another("memory", plan(head + "limits.memory = \"5M\"\n" + image("a")));
     write("guest.bin", "Guest");
@@ -82,7 +86,7 @@ TEST_F(CampaignPlanning, WhereAFileIsAndWhatItIsCalledIsNotInTheKey) {
 
 TEST_F(CampaignPlanning, ShardsAreDisjointAndTogetherEverything) {
     const CampaignPlan whole = plan(kMatrix + image("a") + image("b"));
-    for (const size_t count : {1u, 2u, 5u, 24u, 100u}) {
+    for (const size_t count : {1u, 2u, 5u, 48u, 100u}) {
         std::vector<std::string> all;
         for (size_t number = 1; number <= count; ++number) {
             const auto part = keys(part_of(whole, {number, count}));

@@ -96,7 +96,7 @@ TEST_F(CampaignRuns, ARunThatDiesIsSaidToHaveAndTheOthersGoOn) {
     EXPECT_EQ(rows.rows[2].result.detail, "vtless: no such thing");
     EXPECT_TRUE(rows.rows[3].as_expected());
     EXPECT_FALSE(rows.all_as_expected());
-    EXPECT_THAT(findings(rows), StartsWith("die default haswell seed 0: died: signal 9 (Killed)\n"));
+    EXPECT_THAT(findings(rows), StartsWith("die default haswell approx seed 0: died: signal 9 (Killed)\n"));
 }
 
 TEST_F(CampaignRuns, OnlyWhatHasNoReportIsRunAgain) {
@@ -143,7 +143,7 @@ TEST_F(CampaignRuns, AnInterruptionEndsTheChildrenAndKeepsWhatIsDone) {
         const auto incomplete = make_table(all, results);
         ASSERT_FALSE(incomplete);
         EXPECT_THAT(incomplete.error().message, HasSubstr("of 6 runs have no result"));
-        EXPECT_THAT(incomplete.error().message, HasSubstr("sleep default haswell seed 2"));
+        EXPECT_THAT(incomplete.error().message, HasSubstr("sleep default haswell approx seed 2"));
     }
 }
 
@@ -157,7 +157,7 @@ TEST_F(CampaignRuns, ASeedThatChangesDigestsIsFound) {
     EXPECT_EQ(rows.rows[0].seeds, Seeds::Same);
     EXPECT_EQ(rows.rows[3].seeds, Seeds::Differ);
     EXPECT_THAT(findings(rows),
-                HasSubstr("seeded default haswell seed 2: the seed changes what happens: digest 2"));
+                HasSubstr("seeded default haswell approx seed 2: the seed changes what happens: digest 2"));
 }
 
 TEST_F(CampaignRuns, AnImageThatChangesUnderwayEndsIt) {
@@ -238,7 +238,7 @@ TEST(CampaignTable, FieldsAreQuotedWhereTheyMustBe) {
     run.cpu = "./a,\"b\".json";
     table.rows.push_back({run, {Outcome::Died, "why, that", "", ""}, std::nullopt, Seeds::Single});
     EXPECT_THAT(table_csv(table),
-                HasSubstr("\na,\"./a,\"\"b\"\".json\",,0,,died,\"why, that\",false,,,,,,,,,,\n"));
+                HasSubstr("\na,\"./a,\"\"b\"\".json\",,,0,,died,\"why, that\",false,,,,,,,,,,\n"));
     const auto json = nlohmann::json::parse(table_json(table), nullptr, false);
     EXPECT_EQ(json["runs"][0]["cpu"], "./a,\"b\".json");
     EXPECT_EQ(json["runs"][0]["outcome"], "died");
