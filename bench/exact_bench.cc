@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "bench/exact/boot_slice.h"
 #include "bench/exact/operations.h"
 
 namespace {
@@ -19,9 +20,19 @@ void run(benchmark::State& state, const Operation& operation) {
     for (const auto& [name, value] : counters) state.counters[name] = value;
 }
 
+void run_slice(benchmark::State& state, const BootSlice& slice) {
+    for (auto _ : state) {
+        const auto counters = count(slice);
+        if (!counters) return state.SkipWithError(counters.error().message.c_str());
+        for (const auto& [name, value] : *counters) state.counters[name] = value;
+    }
+}
+
 const bool registered = [] {
     for (const Operation& operation : operations())
         benchmark::RegisterBenchmark((std::string("exact/") + operation.name).c_str(), run, operation);
+    for (const BootSlice& slice : boot_slices())
+        benchmark::RegisterBenchmark(("exact/" + slice.name).c_str(), run_slice, slice);
     return true;
 }();
 

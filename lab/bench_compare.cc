@@ -80,7 +80,7 @@ BenchComparison compare(const BenchResult& baseline, const BenchResult& now) {
     for (const auto& [name, before] : baseline.rows) {
         const auto after = now.rows.find(name);
         if (after == now.rows.end()) {
-            comparison.missing.push_back(name);
+            (depends_on_a_file(name) ? comparison.other_inputs : comparison.missing).push_back(name);
             continue;
         }
         const auto changes = changes_of(name, before, after->second);
@@ -90,7 +90,8 @@ BenchComparison compare(const BenchResult& baseline, const BenchResult& now) {
             comparison.host_ratios.emplace_back(name, *after->second.host_ns / *before.host_ns);
     }
     for (const auto& [name, row] : now.rows)
-        if (!baseline.rows.contains(name)) comparison.unknown.push_back(name);
+        if (!baseline.rows.contains(name))
+            (depends_on_a_file(name) ? comparison.other_inputs : comparison.unknown).push_back(name);
     return comparison;
 }
 
@@ -100,6 +101,8 @@ std::string text(const BenchComparison& comparison) {
     for (const std::string& name : comparison.missing)
         text += fmt::format("{}: in the baseline, but not run\n", name);
     for (const std::string& name : comparison.unknown) text += fmt::format("{}: not in the baseline\n", name);
+    for (const std::string& name : comparison.other_inputs)
+        text += fmt::format("{}: NOT COMPARED, the other has no result for this file\n", name);
     for (const auto& [name, ratio] : comparison.host_ratios)
         text += fmt::format("{}: {:.2f} x the host time (noise; not gated)\n", name, ratio);
     text += fmt::format("{} benchmarks count exactly what they counted\n", comparison.same);

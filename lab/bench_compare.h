@@ -20,9 +20,10 @@ struct BenchChange {
 };
 
 struct BenchComparison {
-    std::vector<BenchChange> changes;  // ordered by benchmark, then from cause to effect
-    std::vector<std::string> missing;  // in the baseline only
-    std::vector<std::string> unknown;  // in the new result only
+    std::vector<BenchChange> changes;       // ordered by benchmark, then from cause to effect
+    std::vector<std::string> missing;       // in the baseline only
+    std::vector<std::string> unknown;       // in the new result only
+    std::vector<std::string> other_inputs;  // in one of them only, since what they run is not the other's
     std::vector<std::pair<std::string, double>> host_ratios;  // new / baseline, where both have host times
     size_t same = 0;                                          // benchmarks without a change
 

@@ -17,6 +17,9 @@ inline constexpr uint64_t kCountersVersion = 1;
 // Counters of benchmarks named like this are functions of guest and hypervisor alone; all others are noise.
 inline constexpr const char* kExactPrefix = "exact/";
 
+// NAME@DIGEST: what is counted depends on a file, which has that digest and is not part of this project.
+inline bool depends_on_a_file(const std::string& name) { return name.find('@') != std::string::npos; }
+
 struct BenchRow {
     std::map<std::string, double> counters;  // by name; per operation
     std::optional<double> host_ns;           // an iteration's real time; not in a baseline

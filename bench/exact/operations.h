@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "bench/exact/counted_guest.h"
 
@@ -20,7 +21,18 @@ struct Operation {
     void (*once)(CountedGuest&);           // ends where the next begins
 };
 
-std::span<const Operation> operations();
+// By topic.
+std::span<const Operation> instruction_operations();  // exits of single instructions
+std::span<const Operation> io_operations();           // ports, MSRs, devices
+std::span<const Operation>
+event_operations();  // injection, windows, timers, exceptions, what comes from outside
+std::span<const Operation> paging_operations();  // walks, EPT violations, page-modification logging
+std::span<const Operation> apic_operations();    // APIC virtualization
+std::span<const Operation>
+state_operations();  // what exits sometimes, or never: CR, DR, XSAVE, VMCS shadowing
+
+// All of them.
+const std::vector<Operation>& operations();
 
 std::unique_ptr<CountedGuest> guest_of(const Operation& operation);
 // Counters of an operation in the long run: the first few, which also fill TLBs and translate code, are not

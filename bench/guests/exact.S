@@ -43,7 +43,7 @@ GUEST(mmio_write_loop)
     jmp 1b
 END_GUEST(mmio_write_loop)
 
-// Switches AVX off and on.
+// Switches SSE off and on.
 GUEST(xsetbv_loop)
     mov %cr4, %rax
     bts $18, %rax
@@ -95,5 +95,31 @@ GUEST(mov_cr3_loop)
     out %al, $0x80
     jmp 1b
 END_GUEST(mov_cr3_loop)
+
+// A UART's driver: four bytes, each when the line status says that there is room.
+GUEST(port_device_loop)
+1:  mov $4, %ecx
+2:  mov $0x3fd, %edx
+3:  in %dx, %al
+    test $0x20, %al
+    jz 3b
+    mov $0x3f8, %edx
+    out %al, %dx
+    dec %ecx
+    jnz 2b
+    jmp 1b
+END_GUEST(port_device_loop)
+
+// A driver of a ring: its address, the doorbell, the status until it is done, and the interrupt acknowledged.
+// RDI: the device.
+GUEST(mmio_device_loop)
+1:  mov %esi, (%rdi)
+    movl $0, 4(%rdi)
+    movw $1, 8(%rdi)
+2:  testl $1, 12(%rdi)
+    jz 2b
+    orl $2, 16(%rdi)
+    jmp 1b
+END_GUEST(mmio_device_loop)
 
 .section .note.GNU-stack, "", %progbits

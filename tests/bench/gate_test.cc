@@ -2,10 +2,14 @@
 // What the gate is for: a VMWRITE, an exit and a walk too many are each seen, and named.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <set>
 #include <string>
 
+#include "bench/exact/boot_slice.h"
 #include "bench/exact/operations.h"
 #include "lab/bench_compare.h"
+#include "sim/vmx/not_advertised.h"
 
 namespace vtless::bench {
 namespace {
@@ -50,6 +54,41 @@ TEST(Gate, EveryOperationCountsWhatTheBaselineSays) {
     EXPECT_TRUE(comparison.equal()) << lab::text(comparison);
 }
 
+TEST(Gate, TheFirmwaresBootCountsWhatTheBaselineSays) {
+    const auto baseline = lab::read_bench_result(VTLESS_BASELINE);
+    ASSERT_TRUE(baseline) << baseline.error();
+    size_t known = 0;
+    for (const BootSlice& slice : boot_slices()) {
+        const auto row = baseline->rows.find("exact/" + slice.name);
+        if (row == baseline->rows.end()) continue;
+        ++known;
+        const auto counters = count(slice);
+        ASSERT_TRUE(counters) << counters.error().message;
+        lab::BenchResult now, before;
+        now.rows[row->first] = {*counters, {}};
+        before.rows.insert(*row);
+        const auto comparison = lab::compare(before, now);
+        EXPECT_TRUE(comparison.equal()) << lab::text(comparison);
+    }
+    if (known == 0)
+        GTEST_SKIP() << "the firmware here is not the one that the baseline knows, or there is none";
+}
+
+// Of those that a guest can cause: docs/support.md.
+TEST(Gate, EveryExitReasonIsThere) {
+    const auto baseline = lab::read_bench_result(VTLESS_BASELINE);
+    ASSERT_TRUE(baseline) << baseline.error();
+    std::set<std::string> counted;
+    for (const auto& [name, row] : baseline->rows)
+        for (const auto& [counter, value] : row.counters) counted.insert(counter);
+    for (const x86::ExitReason reason : x86::all_exit_reasons()) {
+        if (std::ranges::find(sim::kMissingExits, reason, &sim::MissingExit::reason) !=
+            std::end(sim::kMissingExits))
+            continue;
+        EXPECT_TRUE(counted.contains(std::string("exit ") + x86::name(reason))) << x86::name(reason);
+    }
+}
+
 // Not some average: each operation does the same.
 // Of cycles, of sixteenths.
 TEST(Gate, EveryCounterIsAWholeNumber) {
@@ -57,7 +96,8 @@ TEST(Gate, EveryCounterIsAWholeNumber) {
         const lab::BenchResult result = result_of(each.name);
         for (const auto& [counter, value] : result.rows.begin()->second.counters) {
             const double units = counter == "cycles" ? value * sim::kTicksPerCycle : value;
-            EXPECT_EQ(units, static_cast<double>(static_cast<uint64_t>(units))) << each.name << ' ' << counter;
+            EXPECT_EQ(units, static_cast<double>(static_cast<uint64_t>(units)))
+                << each.name << ' ' << counter;
         }
     }
 }

@@ -68,5 +68,18 @@ TEST(BenchCompare, HostTimeIsShownAndDoesNotCount) {
     EXPECT_TRUE(compare(baseline, now).host_ratios.empty());
 }
 
+// Whose file is not the other's: said, and no difference.
+TEST(BenchCompare, RowsOfOtherFilesAreNamedAndNotCompared) {
+    BenchResult before, after;
+    before.rows["exact/boot@1"] = {{{"cycles", 5}}, {}};
+    after.rows["exact/boot@2"] = {{{"cycles", 6}}, {}};
+    const auto other = compare(before, after);
+    EXPECT_TRUE(other.equal());
+    EXPECT_THAT(text(other),
+                AllOf(HasSubstr("exact/boot@1: NOT COMPARED"), HasSubstr("exact/boot@2: NOT COMPARED")));
+    after.rows["exact/boot@1"] = {{{"cycles", 6}}, {}};
+    EXPECT_FALSE(compare(before, after).equal());
+}
+
 }  // namespace
 }  // namespace vtless::lab
