@@ -122,6 +122,7 @@ std::vector<CampaignProfile> CampaignReader::read_profiles(const toml::node* nod
 
 std::vector<std::string> CampaignReader::read_fidelities(const toml::node* node) {
     std::vector<std::string> known;
+    known.reserve(vmm::kFidelities.size());
     for (const auto& [name, fidelity] : vmm::kFidelities) known.emplace_back(name);
     std::vector<std::string> fidelities;
     std::set<std::string> before;

@@ -98,7 +98,7 @@ void posted_interrupts(CountedGuest& guest) {
 
 // The hypervisor makes the vector pending in the virtual APIC.
 void request(CountedGuest& guest) {
-    const Hpa at = virtual_apic_page(guest) + apic::IRR + kVector / 32u * 16;
+    const Hpa at = virtual_apic_page(guest) + apic::IRR + kVector / 32u * uint64_t{16};
     store(guest, at, load<uint32_t>(guest, at) | 1u << kVector % 32u);
     const uint64_t in_service = guest->backend().read_field(F::GUEST_INTERRUPT_STATUS) & 0xff00;
     guest->backend().write_field(F::GUEST_INTERRUPT_STATUS, in_service | kVector);
@@ -114,7 +114,7 @@ void virtualized_eoi(CountedGuest& guest) {
 }
 void posted_interrupt(CountedGuest& guest) {
     const Hpa descriptor(guest->backend().read_field(F::POSTED_INTERRUPT_DESCRIPTOR_ADDRESS));
-    store(guest, descriptor + kVector / 64u * 8, uint64_t{1} << kVector % 64u);
+    store(guest, descriptor + kVector / 64u * uint64_t{8}, uint64_t{1} << kVector % 64u);
     store<uint8_t>(guest, descriptor + 32, 1);  // outstanding notification
     guest->processor().raise_interrupt(kNotification);
     guest->run_to<VmExit::Halt>();
