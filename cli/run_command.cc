@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/complain.h"
+#include "cli/profile_cycles.h"
 #include "cli/sanitize.h"
 #include "cli/timing_option.h"
 #include "vmm/cpu_profile.h"
@@ -42,6 +43,7 @@ struct RunOptions {
     std::string flush_seed;
     std::string backend = "sim";
     std::string apic = "none";
+    ProfileCyclesOptions profile_cycles;
     SanitizeOptions sanitize;
 };
 
@@ -121,6 +123,8 @@ vmm::Result<vmm::GuestRunConfig> configure(RunOptions& options) {
         if (options.timing != TimingOptions())
             return vmm::fail(
                 "not on --backend kvm: --profile, --fidelity: its time is the host's, not simulated");
+        if (options.profile_cycles.given())
+            return vmm::fail("not on --backend kvm: --profile-cycles: its time is the host's, not simulated");
     }
     auto cpu = vmm::load_cpu_profile(options.cpu);
     if (!cpu) return vmm::fail("--cpu: {}", cpu.error().message);
@@ -132,6 +136,8 @@ vmm::Result<vmm::GuestRunConfig> configure(RunOptions& options) {
     if (auto done = take_number("--flush-seed", options.flush_seed, seed); !done)
         return Unexpected(done.error());
     if (auto done = options.sanitize.attach(config.processor); !done) return Unexpected(done.error());
+    if (auto done = options.profile_cycles.attach(config.processor.engine); !done)
+        return Unexpected(done.error());
     config.until = options.until;
     config.debug_console = options.debug_console;
     config.serial = options.serial;
@@ -180,6 +186,7 @@ int run(RunOptions& options) {
     if (!result) return complain(result.error().message);
     const int status = options.sanitize.finish(status_of(*result, options));
     report(*result, options, status);
+    if (auto written = options.profile_cycles.finish(); !written) return complain(written.error().message);
     return status;
 }
 
@@ -245,6 +252,7 @@ Command add_run_command(CLI::App& app) {
                    "For tests: flush the engine's own TLB at pseudo-random moments; no digest may change")
         ->type_name("N");
     options->sanitize.add_to(app);
+    options->profile_cycles.add_to(app);
     app.footer(kFooter);
     return [options] { return run(*options); };
 }

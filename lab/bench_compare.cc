@@ -86,7 +86,7 @@ BenchComparison compare(const BenchResult& baseline, const BenchResult& now) {
         const auto changes = changes_of(name, before, after->second);
         comparison.same += changes.empty() ? 1 : 0;
         comparison.changes.insert(comparison.changes.end(), changes.begin(), changes.end());
-        if (before.host_ns && after->second.host_ns)
+        if (before.host_ns && after->second.host_ns && *before.host_ns > 0)
             comparison.host_ratios.emplace_back(name, *after->second.host_ns / *before.host_ns);
     }
     for (const auto& [name, row] : now.rows)

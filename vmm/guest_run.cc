@@ -95,6 +95,7 @@ Result<GuestRunResult> run_as(const GuestRunConfig& config, SimPlatform& platfor
     Machine machine(board, platform.guest_memory(), cpu);
     GuestRunResult result;
     result.outcome = machine.run(config.limits);
+    platform.processor().settle_profile();
     for (CharacterOutput* output : {&board.debug_console(), &board.serial()}) {
         if (auto written = output->finish(); !written) return Unexpected(written.error());
     }

@@ -51,7 +51,7 @@ class VmxMachineCpu {
 
     void set_timer(uint64_t cycles) { processor_.set_host_timer(cycles, kTimerVector); }
     void idle_until(uint64_t target) {
-        if (target > cycles()) processor_.engine().add_cycles(target - cycles());
+        if (target > cycles()) processor_.engine().wait(target - cycles());
     }
 
     bool interruptible() { return arch().can_take_interrupt(); }

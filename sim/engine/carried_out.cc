@@ -221,29 +221,31 @@ bool Engine::carry_out() {
     if (stepping_) leave_stepping();
     CpuState& cpu = edit_state();
     run_.end();  // whatever ran before it, it is an instruction alone
-    const uint64_t ticks = price(found, capstone_id(found.id));
+    const Price price = this->price(found, capstone_id(found.id));
     run_.end();
     CpuResult result = CpuResult::fault(x86::Vector::UD);
     if (!found.undefined) result = carry_out(found, cpu);
-    return conclude(result, found, ticks, traps);
+    return conclude(result, found, price, traps);
 }
 
-// Of the instruction at RIP, in ticks.
-uint64_t Engine::price(const StoppedInstruction& instruction, unsigned capstone_id) {
+// Of the instruction at RIP.
+Engine::Price Engine::price(const StoppedInstruction& instruction, unsigned capstone_id) {
     std::array<std::byte, kLongestInstruction> bytes;
     const uint64_t linear = state().linear_rip();
     const size_t count = read_code(linear, std::span(bytes).first(instruction.length));
-    return run_.enter(linear, capstone_id, std::span(bytes).first(count), code_bits(current_mode()));
+    return {run_.enter(linear, capstone_id, std::span(bytes).first(count), code_bits(current_mode())),
+            linear};
 }
 
-bool Engine::conclude(const CpuResult& result, const StoppedInstruction& instruction, uint64_t ticks,
+bool Engine::conclude(const CpuResult& result, const StoppedInstruction& instruction, const Price& price,
                       bool traps) {
     instruction_known_ = false;
     last_block_ = nullptr;
     if (!result.done()) return stop_with_result(result, instruction);
     set_shadow(Shadow::None);
+    charge(price);
     instructions_ += 1;
-    ticks_ += ticks;
+    ticks_ += price.ticks;
     if (traps) return stop_with_exception(static_cast<uint8_t>(x86::Vector::DB), false, 0);
     if (stop_after_step_) return stop_with(Stop::Kind::SingleStep);
     if (ticks_ >= deadline_) return stop_with(Stop::Kind::Deadline);

@@ -27,6 +27,9 @@ struct EngineHooks {
         return mapped;
     }
     static void block(uc_engine*, uint64_t pc, uint32_t size, void* self) { engine(self).on_block(pc, size); }
+    static void profiled_block(uc_engine*, uint64_t pc, uint32_t size, void* self) {
+        engine(self).on_profiled_block(pc, size);
+    }
     static void new_block(uc_engine*, uc_tb* block, uc_tb*, void* self) {
         engine(self).on_new_block(block->pc, block->size, block->icount);
     }
@@ -43,8 +46,12 @@ struct EngineHooks {
 
     static bool refuses(uint64_t linear, void* self) { return engine(self).on_translate(linear); }
 
-    static constexpr UnicornHooks all() {
-        return {fill, block, new_block, intercept, code, syscall, sysenter, rdtsc, rdtscp, refuses};
+    static constexpr UnicornHooks all(bool profiled) {
+        return {fill,      profiled ? profiled_block : block,
+                new_block, intercept,
+                code,      syscall,
+                sysenter,  rdtsc,
+                rdtscp,    refuses};
     }
 };
 
@@ -81,7 +88,7 @@ Expected<void, std::string> Engine::open() {
     std::memset(own_pages_->bytes + EnginePages::kOnes, 0xff, 0x1000);
     unicorn_->map(0, memory_->size(), memory_->base());
     unicorn_->map(kEnginePages, EnginePages::kSize, own_pages_->bytes);
-    if (!unicorn_->attach(EngineHooks::all(), this)) {
+    if (!unicorn_->attach(EngineHooks::all(config_.profile != nullptr), this)) {
         return Unexpected("Unicorn " + Unicorn::version() + ": its hooks or exits are laid out otherwise");
     }
     if (auto entered = enter_guest_mode(*unicorn_, *own_pages_, intercept_); !entered) return entered;
@@ -92,6 +99,7 @@ Expected<void, std::string> Engine::open() {
     memory_->add_write_listener(on_host_write, this);
     mmu_->set_clock(&ticks_, config_.transitions.walk_reference * kTicksPerCycle);
     flush_tlb();
+    if (config_.profile != nullptr) start_profile();
     return {};
 }
 
@@ -181,7 +189,7 @@ const Stop& Engine::run(Extent extent) {
 const Stop& Engine::run_with_page(Gva linear_page, Hpa page) {
     lent_to_ = linear_page.value();
     lent_page_ = page;
-    const Stop& stop = run(Extent::OneInstruction);
+    const Stop& stop = run_profiled(Extent::OneInstruction);
     lent_to_ = kNever;
     return stop;
 }

@@ -21,6 +21,7 @@
 #include "sim/engine/straight_run.h"
 #include "sim/mmu/data_watch.h"
 #include "sim/mmu/mmu.h"
+#include "sim/profile/cycle_profile.h"
 #include "sim/time/cycle_costs.h"
 #include "sim/time/ticks.h"
 
@@ -37,6 +38,7 @@ struct EngineConfig {
     InstructionCosts costs{};
     TransitionCosts transitions{};
     CodeObserver* code_observer = nullptr;  // not owned
+    CycleProfile* profile = nullptr;        // not owned: outlives the engine
 
     // From now on time is the number of instructions.
     void count_instructions() {
@@ -79,6 +81,8 @@ class Engine {
     // run.
     enum class Extent : uint8_t { UntilStop, OneInstruction };
     const Stop& run(Extent extent = Extent::UntilStop);
+    // The same, and a profile is told.
+    const Stop& run_profiled(Extent extent);
     // OneInstruction, whose accesses to data in this page, which is the APIC-access page, go to another. If
     // they lead to neither an EPT violation nor a page fault, that is.
     const Stop& run_with_page(Gva linear_page, Hpa page);
@@ -125,6 +129,10 @@ class Engine {
     uint64_t cycles() const { return ticks_ / kTicksPerCycle; }
     uint64_t instructions() const { return instructions_; }
     void add_cycles(uint64_t count) { ticks_ += count * kTicksPerCycle; }
+    // They pass while nothing runs.
+    void wait(uint64_t cycles);
+    CycleProfile* profile() const { return config_.profile; }
+    CycleProfile::Moment moment() const { return {ticks_, instructions_, mmu_->counters().references}; }
     const TransitionCosts& transition_costs() const { return config_.transitions; }
     // An instruction that the caller has carried out for the guest, at the usual cost or another.
     void retire() { retire(config_.costs.carried_out); }
@@ -262,8 +270,20 @@ class Engine {
     bool on_translate(uint64_t linear);
     bool crashes_translator(uint64_t linear);
     [[gnu::cold, gnu::noinline]] bool settle_refused_instruction();
-    uint64_t price(const StoppedInstruction& instruction, unsigned capstone_id);
-    bool conclude(const CpuResult& result, const StoppedInstruction& instruction, uint64_t ticks, bool traps);
+    // Of an instruction that the engine carries out.
+    struct Price {
+        uint64_t ticks = 0;
+        uint64_t linear = 0;  // where it is
+    };
+    Price price(const StoppedInstruction& instruction, unsigned capstone_id);
+    bool conclude(const CpuResult& result, const StoppedInstruction& instruction, const Price& price,
+                  bool traps);
+
+    // profiling.cc
+    void start_profile();
+    void on_profiled_block(uint64_t pc, uint32_t size);
+    CodePlace place(uint64_t linear) const;
+    void charge(const Price& price);
 
     // hooks.cc
     bool on_fill(uint64_t va, AccessType type, uint64_t& physical, int& permissions);

@@ -294,6 +294,7 @@ void Engine::on_new_block(uint64_t pc, uint32_t size, unsigned instructions) {
     const auto bytes = std::span(buffer).first(size);
     read_code(pc, bytes);
     const CodeBlock& block = code_.add(first.hpa, current_mode(), bytes, instructions);
+    if (config_.profile != nullptr) config_.profile->forget_blocks();
     if (config_.code_observer != nullptr) config_.code_observer->on_new_block(block, bytes);
     slots_[slot_index(pc)] = {};
     if (block.hooked.empty()) return;

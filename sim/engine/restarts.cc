@@ -33,6 +33,7 @@ bool Engine::starts_again(uint64_t pc, const CodeBlock& block) {
     const CodeBlock::Rest rest = last_block_->rest_from(pc - last_pc_);
     ticks_ -= rest.ticks;
     instructions_ -= rest.count;
+    if (config_.profile != nullptr && config_.profile->in_guest()) config_.profile->counted(instructions_);
     run_.leave(*last_block_, last_pc_, pc - last_pc_);
     block.restarts = true;
     return true;

@@ -8,6 +8,7 @@ set(VTLESS_SIM_ENGINE_SOURCES
   engine/hooks.cc
   engine/instruction_decoder.cc
   engine/instruction_prices.cc
+  engine/profiling.cc
   engine/restarts.cc
   engine/stepping.cc
   engine/stops.cc

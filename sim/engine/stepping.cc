@@ -82,9 +82,9 @@ bool Engine::emulate_flag_instruction() {
     if (emulated.execute == nullptr) return false;
     const bool traps = guest_tf_;
     leave_stepping();
-    const uint64_t ticks = price(found, emulated.capstone_id);
+    const Price price = this->price(found, emulated.capstone_id);
     const CpuResult result = emulated.execute(edit_state(), *mmu_, found);
-    if (conclude(result, found, ticks, traps)) return true;
+    if (conclude(result, found, price, traps)) return true;
     enter_stepping();
     return emulate_flag_instruction();
 }

@@ -20,6 +20,8 @@ class StraightRun {
     bool goes_on() const { return next_ != kNowhere; }
     bool goes_on_at(uint64_t linear) const { return next_ == linear; }
     void end() { next_ = kNowhere; }
+    // Whether the block is one that enter() has returned, at costs of this time only.
+    bool priced(const CodeBlock& block) const { return &block == &entered_[0] || &block == &entered_[1]; }
 
     // The block at `linear` with what its instructions cost here. Valid until the call after the next one.
     const CodeBlock& enter(const CodeBlock& block, uint64_t linear);

@@ -43,6 +43,11 @@ void NonRoot::plan(Vmcs& vmcs) {
     plan_.takes_interrupts = !vmcs.pin().has(x86::PinControls::EXTERNAL_INTERRUPT_EXITING);
     plan_.virtual_apic = primary.has(x86::PrimaryControls::USE_TPR_SHADOW);
     plan_stops(false);
+    CycleProfile* profile = engine().profile();
+    plan_.runs_closely = plan_.monitor_trap_flag || profile != nullptr;
+    if (profile == nullptr) return;
+    const x86::EventInfo event{vmcs.get32(F::VM_ENTRY_INTERRUPTION_INFORMATION)};
+    profile->begin_guest(engine().moment(), event.valid() && event.type() != x86::EventType::OTHER);
 }
 
 // A MOV SS shadow that lasts beyond the exit holds off the trap of the MOV SS itself.
@@ -53,6 +58,12 @@ void NonRoot::hold_single_step() {
     if ((parts_.root.debugctl & x86::debugctl::BTF) == 0) state_.pending_debug |= x86::pending_debug::BS;
 }
 
+// What waits for the end of a MOV SS shadow waits for one instruction.
+inline Engine::Extent NonRoot::extent() const {
+    const bool one = state_.pending_debug != 0 || (plan_.nmi_window && !parts_.guest.nmi_blocked());
+    return one ? Engine::Extent::OneInstruction : Engine::Extent::UntilStop;
+}
+
 Next NonRoot::advance() {
     if (events_possible()) [[unlikely]] {
         if (take_events() == Next::Exit) return Next::Exit;
@@ -60,11 +71,15 @@ Next NonRoot::advance() {
         if (state_.activity != x86::ActivityState::ACTIVE) return wait_for_event();
     }
     prepare_run();
-    if (plan_.monitor_trap_flag || breakpoints_enabled() || engine().watching()) [[unlikely]]
-        return step_traced();
-    // What waits for the end of a MOV SS shadow waits for one instruction.
-    const bool one = state_.pending_debug != 0 || (plan_.nmi_window && !parts_.guest.nmi_blocked());
-    return dispatch(engine().run(one ? Engine::Extent::OneInstruction : Engine::Extent::UntilStop));
+    if (plan_.runs_closely || breakpoints_enabled() || engine().watching()) [[unlikely]]
+        return run_closely();
+    return dispatch(engine().run(extent()));
+}
+
+// Where somebody looks at each instruction, or at each run.
+Next NonRoot::run_closely() {
+    if (plan_.monitor_trap_flag || breakpoints_enabled() || engine().watching()) return step_traced();
+    return dispatch(engine().run_profiled(extent()));
 }
 
 void NonRoot::prepare_run() {

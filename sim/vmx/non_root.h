@@ -77,6 +77,8 @@ class NonRoot {
 
     // non_root.cc
     Next advance();
+    [[gnu::noinline]] Next run_closely();
+    Engine::Extent extent() const;
     Next dispatch(const Stop& stop);
     void plan(Vmcs& vmcs);
     void hold_single_step();
@@ -238,6 +240,7 @@ class NonRoot {
     // What the controls of the VMCS ask for, again and again while its guest runs.
     struct Plan {
         bool monitor_trap_flag = false;
+        bool runs_closely = false;  // for it, or for a profile
         bool interrupt_window = false;
         bool nmi_window = false;
         bool takes_interrupts = false;  // external interrupts are the guest's own

@@ -53,7 +53,7 @@ Next NonRoot::wait_for_event() {
         return exit_with(ExitReason::INIT_SIGNAL);
     }
     const uint64_t now = parts_.msrs.tsc();
-    if (next > now) engine().add_cycles(next - now);
+    if (next > now) engine().wait(next - now);
     return Next::Run;
 }
 

@@ -43,7 +43,7 @@ Next NonRoot::step_traced() {
         return raise(fault, hit);
     }
     const uint64_t before = engine().instructions();
-    const Next next = dispatch(engine().run(Engine::Extent::OneInstruction));
+    const Next next = dispatch(engine().run_profiled(Engine::Extent::OneInstruction));
     if (next == Next::Exit || engine().instructions() == before) return next;
     monitor_trap_ = plan_.monitor_trap_flag;
     if (engine().watching()) add_breakpoints(engine().watch_hits());

@@ -41,11 +41,29 @@ VmxStatus VmxProcessor::enter_first(Gprs& gprs, bool launch) {
         observer_->before_entry(view(), launch);
         mmu_->tables_may_have_changed();
     }
+    if (engine_->profile() != nullptr) begin_profiled_entry();
     VmxStatus status = begin_entry(launch);
     if (status.ok()) status = enter_guest(*operation_.current(), gprs, launch);
     if (counts_ != nullptr && status.ok()) count_exit();
+    if (engine_->profile() != nullptr) end_profiled_entry(status);
     if (observed) observer_->after_entry(view(), status);
     return status;
+}
+
+// Each entry makes a new plan: then it has come as far as to the guest.
+void VmxProcessor::begin_profiled_entry() {
+    non_root_.forget_plan();
+    engine_->profile()->begin_entry(engine_->moment());
+}
+
+void VmxProcessor::end_profiled_entry(VmxStatus status) {
+    CycleProfile& profile = *engine_->profile();
+    std::optional<unsigned> reason;
+    if (status.ok() || profile.in_guest()) {
+        const x86::ExitReasonField field{operation_.current()->get32(F::EXIT_REASON)};
+        reason = static_cast<unsigned>(field.basic());
+    }
+    profile.end_entry(engine_->moment(), reason);
 }
 
 void VmxProcessor::count_exit() {

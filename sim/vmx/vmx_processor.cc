@@ -41,6 +41,7 @@ Expected<std::unique_ptr<VmxProcessor>, std::string> VmxProcessor::create(HostMe
         new VmxProcessor(config.capabilities, std::move(mmu), std::move(engine).value()));
     if (config.sanitizer != nullptr) processor->observe(config.sanitizer->watch_processor());
     if (config.counts != nullptr) processor->count_in(*config.counts);
+    if (config.engine.profile != nullptr) processor->operation_.set_observed();  // entries take the long way
     return processor;
 }
 
@@ -288,9 +289,13 @@ bool VmxProcessor::idle_until_interrupt() {
     events_.advance_to(rdtsc());
     if (events_.interrupt_pending() || events_.nmi_pending()) return true;
     if (events_.timer() == HostEvents::kNever) return false;
-    engine_->add_cycles(events_.timer() - rdtsc());
+    engine_->wait(events_.timer() - rdtsc());
     events_.advance_to(rdtsc());
     return true;
+}
+
+void VmxProcessor::settle_profile() {
+    if (CycleProfile* profile = engine_->profile()) profile->settle(engine_->moment());
 }
 
 void VmxProcessor::request_exit() {

@@ -192,6 +192,9 @@ class VmxProcessor {
     // it; the exit is INIT_SIGNAL.
     bool stalled() const { return events_.stalled(); }
 
+    // EngineConfig::profile, if there is one, has all up to now.
+    void settle_profile();
+
     Engine& engine() { return *engine_; }
     Mmu& mmu() { return *mmu_; }
 
@@ -225,6 +228,8 @@ class VmxProcessor {
     x86::VmxStatus begin_entry(bool launch);
     x86::VmxStatus enter_first(Gprs& gprs, bool launch);
     void count_exit();
+    void begin_profiled_entry();
+    void end_profiled_entry(x86::VmxStatus status);
     x86::VmxStatus enter_guest(Vmcs& vmcs, Gprs& gprs, bool launch);
     CheckGroups groups_to_check(const Vmcs& vmcs) const;
     std::optional<x86::VmxStatus> run_checks(Vmcs& vmcs, CheckGroups groups);

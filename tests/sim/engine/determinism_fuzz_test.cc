@@ -26,6 +26,7 @@ constexpr unsigned kStops = 400;
 struct Disturbance {
     uint64_t flush_seed = 0;
     uint64_t quantum = 0;  // the engine is stopped and started again every so many cycles, about
+    bool profiled = true;  // and says what each instruction took
 };
 
 enum class Guest { Real, Long };
@@ -63,8 +64,26 @@ void stir(GuestMachine& m, Guest guest, uint64_t count) {
     m.engine().set_rip((guest == Guest::Long ? kLinear : 0) + (random >> 16 & (kSize - 1)));
 }
 
+void describe(const CycleProfile& profile, std::vector<std::string>& result) {
+    uint64_t sum = 0;
+    for (const InstructionTime& time : profile.instructions()) {
+        std::ostringstream text;
+        text << std::hex << time.place.space << ' ' << time.place.linear << std::dec << " ticks "
+             << time.ticks;
+        result.push_back(text.str());
+        sum += time.ticks;
+    }
+    const PhaseTimes ticks = profile.ticks();
+    EXPECT_EQ(sum, ticks[CyclePhase::Guest]);
+    for (const uint64_t value : ticks.values) result.push_back("phase " + std::to_string(value));
+}
+
 std::vector<std::string> story(Guest guest, const std::string& image, const Disturbance& disturbance) {
-    GuestMachine m({disturbance.flush_seed, {}});
+    CycleProfile profile;
+    EngineConfig config;
+    config.flush_seed = disturbance.flush_seed;
+    if (disturbance.profiled) config.profile = &profile;
+    GuestMachine m(config);
     if (guest == Guest::Long) {
         m.put<uint64_t>(0x12000 + 8 * 16, 0x87);
         m.long_mode();
@@ -80,23 +99,29 @@ std::vector<std::string> story(Guest guest, const std::string& image, const Dist
     std::vector<std::string> result;
     stir(m, guest, 0);
     std::mt19937_64 random(disturbance.flush_seed + disturbance.quantum);
+    profile.begin_entry(m.engine().moment());
+    profile.begin_guest(m.engine().moment(), false);
     while (result.size() < kStops && m.engine().cycles() < kBudget) {
         uint64_t deadline = kBudget;
         if (disturbance.quantum != 0) {
             deadline = std::min(deadline, m.engine().cycles() + 1 + random() % disturbance.quantum);
         }
         m.engine().set_deadline(deadline);
-        m.run();
+        m.engine().run_profiled(Engine::Extent::UntilStop);
         const bool disturbed =
             m.engine().stop().kind == Stop::Kind::Deadline && m.engine().cycles() < kBudget;
         if (disturbed) continue;
         result.push_back(describe(m));
-        m.engine().retire(1);
+        m.engine().add_cycles(1);
         stir(m, guest, result.size());
     }
     uint64_t hash = 0;
     for (uint64_t i = 0; i < 0x20000; i += 8) hash = mix(hash + m.get<uint64_t>(kCode - 0x8000 + i));
     result.push_back("memory " + std::to_string(hash));
+    if (!disturbance.profiled) return result;
+    profile.begin_run(m.engine().moment());
+    EXPECT_EQ(profile.ticks().total(), m.engine().moment().ticks);
+    describe(profile, result);
     return result;
 }
 
@@ -123,6 +148,9 @@ std::string difference(const std::vector<std::string>& calm, const std::vector<s
 std::string try_guest(Guest guest, const std::string& image, const std::string& name) {
     const auto calm = story(guest, image, {});
     std::string all;
+    const auto alone = story(guest, image, {0, 0, false});
+    if (!std::equal(alone.begin(), alone.end(), calm.begin()))
+        all += name + " is another without a profile\n";
     for (const Disturbance& d : {Disturbance{5, 0}, Disturbance{0, 40}, Disturbance{9, 12}}) {
         const std::string found = difference(calm, story(guest, image, d));
         if (found.empty()) continue;
