@@ -11,7 +11,6 @@
 #include "isa/x86/exit_reason.h"
 #include "lab/bench_result.h"
 #include "sim/time/ticks.h"
-#include "vmm/clock.h"
 
 namespace vtless::lab {
 
@@ -150,7 +149,7 @@ class BenchmarkRows {
         row["threads"] = 1;
         row["iterations"] = 1;
         row["real_time"] = times.host_ns;
-        row["cpu_time"] = cycles(times.ticks) * (1e9 / static_cast<double>(vmm::kTscHz));
+        row["cpu_time"] = cycles(times.ticks);
         row["time_unit"] = "ns";
         row["cycles"] = cycles(times.ticks);
         rows_.push_back(std::move(row));

@@ -27,8 +27,8 @@ std::vector<GuestRange> guest_ranges(const sim::CycleProfile& profile, const Gue
 std::string cycle_table(const sim::CycleProfile& profile, const GuestSymbols& symbols);
 // For flame graphs: a line for each stack of frames, outermost first, ended by its ticks.
 std::string folded_stacks(const sim::CycleProfile& profile, const GuestSymbols& symbols);
-// As Google Benchmark writes its results: counters are cycles and exits, cpu_time is simulated, real_time is
-// the host's. `vtless bench compare` reads it.
+// As Google Benchmark writes its results: counters are cycles and exits, real_time is the host's, and
+// cpu_time has a nanosecond for each cycle. `vtless bench compare` reads it.
 std::string benchmark_json(const sim::CycleProfile& profile, const GuestSymbols& symbols);
 
 }  // namespace vtless::lab

@@ -22,6 +22,7 @@ Result<void> check_possible(const GuestRunConfig& config) {
         {"--dump-vmcs: KVM shows no VMCS", !config.dump_vmcs.empty()},
         {"--flush-seed: KVM has no engine", config.processor.engine.flush_seed != 0},
         {"--sanitize: KVM shows no VMX instructions", config.processor.sanitizer != nullptr},
+        {"--profile-cycles: KVM has no simulated cycles", config.processor.engine.profile != nullptr},
     };
     for (const auto& [what, asked] : impossible)
         if (asked) return fail("not on --backend kvm: {}", what);

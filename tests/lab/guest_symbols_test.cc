@@ -115,8 +115,7 @@ TEST(GuestSymbols, AFileThatIsNotUsableIsRefusedWithTheReason) {
     EXPECT_SAYS(refusal_of([](auto& elf) { elf.sections[4].sh_offset = ~uint64_t{0}; }), "names lie outside");
     EXPECT_SAYS(refusal_of([](auto& elf) { elf.symbols[1].st_name = 0xffffff; }), "table of names");
     EXPECT_SAYS(refusal_of([](auto& elf) { elf.symbols[1].st_size = ~uint64_t{0}; }), "last address");
-    EXPECT_SAYS(refusal_of([](auto& elf) { elf.symbols.resize(1), elf.sections[3].sh_size = 24; }),
-                "names no code");
+    EXPECT_SAYS(refusal(ElfImage<true>({{"data", 0x2000, 8, STT_OBJECT, 2}}).bytes()), "names no code");
 }
 
 // Wherever it ends, and whatever its section headers say.

