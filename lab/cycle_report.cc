@@ -63,6 +63,7 @@ std::vector<GuestRange> merged(std::vector<GuestRange> ranges) {
         sum.ticks += range.ticks;
     }
     std::vector<GuestRange> sums;
+    sums.reserve(names.size());
     for (auto& [name, range] : names) sums.push_back(std::move(range));
     return sums;
 }
