@@ -97,7 +97,7 @@ Expected<void, std::string> Engine::open() {
     }
     state_ = CpuState(unicorn_->state());
     memory_->add_write_listener(on_host_write, this);
-    mmu_->set_clock(&ticks_, config_.transitions.walk_reference * kTicksPerCycle);
+    mmu_->set_clock(&ticks_, uint64_t{config_.transitions.walk_reference} * kTicksPerCycle);
     flush_tlb();
     if (config_.profile != nullptr) start_profile();
     return {};
