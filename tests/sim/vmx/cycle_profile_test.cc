@@ -66,16 +66,16 @@ TEST_F(CycleProfiles, PhasesAreOfTheExitThatTheyLeadToOrFollow) {
     ASSERT_EQ(skip(), Reason::HLT);
 
     const PhaseTimes all = ticks();
-    EXPECT_EQ(all[Phase::Exit], ticks_of(2 * kCosts.vm_exit));
-    EXPECT_EQ(all[Phase::Entry], ticks_of(2 * kCosts.vm_entry));
+    EXPECT_EQ(all[Phase::Exit], 2 * ticks_of(kCosts.vm_exit));
+    EXPECT_EQ(all[Phase::Entry], 2 * ticks_of(kCosts.vm_entry));
     EXPECT_EQ(all[Phase::Injection], 0u);
     EXPECT_EQ(all[Phase::Idle], 0u);
     EXPECT_EQ(profile.start().ticks[Phase::Entry], ticks_of(kCosts.vm_entry));
-    EXPECT_GT(profile.start().ticks[Phase::Handler], ticks_of(3 * kCosts.vmcs_switch));
+    EXPECT_GT(profile.start().ticks[Phase::Handler], 3 * ticks_of(kCosts.vmcs_switch));
     EXPECT_EQ(profile.start().ticks[Phase::Guest], 0u);
     const ExitTimes& cpuid = exits(Reason::CPUID);
     EXPECT_EQ(cpuid.count, 1u);
-    EXPECT_EQ(cpuid.ticks[Phase::Handler], ticks_of(3 * kCosts.vmread + kCosts.vmwrite));
+    EXPECT_EQ(cpuid.ticks[Phase::Handler], 3 * ticks_of(kCosts.vmread) + ticks_of(kCosts.vmwrite));
     EXPECT_EQ(cpuid.ticks[Phase::Entry], ticks_of(kCosts.vm_entry));
     EXPECT_EQ(cpuid.ticks[Phase::Exit], ticks_of(kCosts.vm_exit));
     EXPECT_EQ(cpuid.ticks[Phase::Delivery], 0u);
@@ -140,11 +140,12 @@ TEST_F(CycleProfiles, WhatVmEntryInjectsIsNoDeliveryOfTheGuests) {
 
 // #NP while an interrupt is injected: what the handler of that is entered for is the injection.
 TEST_F(CycleProfiles, AnInjectionThatFaultsIsPaidOnce) {
-    put<uint64_t>(kIdt + 0x50 * 16, get<uint64_t>(kIdt + 0x50 * 16) & ~(uint64_t{1} << 47));
+    put<uint64_t>(kIdt + uint64_t{0x50} * 16,
+                  get<uint64_t>(kIdt + uint64_t{0x50} * 16) & ~(uint64_t{1} << 47));
     write(F::GUEST_RFLAGS, x86::rflags::kFixed1 | x86::rflags::IF);
     write(F::VM_ENTRY_INTERRUPTION_INFORMATION, EventInfo::external_interrupt(0x50).raw);
     ASSERT_EQ(run(), Reason::HLT);
-    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + 11 * 16);
+    EXPECT_EQ(read(F::GUEST_RIP), kHandlers + uint64_t{11} * 16);
     EXPECT_EQ(ticks()[Phase::Injection], ticks_of(kCosts.event_delivery));
     EXPECT_EQ(ticks()[Phase::Delivery], 0u);
 }
@@ -192,7 +193,7 @@ TEST_F(CycleProfiles, ADeadlineMovesNoTime) {
     write(F::GUEST_RIP, kCode);
     unsigned stops = 0;
     for (;;) {
-        hw->set_host_timer(hw->rdtsc() + 400 + 7 * stops, 0x41);
+        hw->set_host_timer(hw->rdtsc() + 400 + uint64_t{7} * stops, 0x41);
         if (run() == Reason::HLT) break;
         (void)hw->take_interrupt();
         ++stops;
