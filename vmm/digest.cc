@@ -6,14 +6,20 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "isa/check.h"
+#include "vmm/memory/touched_pages.h"
 
 static_assert(std::endian::native == std::endian::little);
 
 namespace vtless::vmm {
 
 namespace {
+
+bool is_zero(std::span<const uint8_t> page) {
+    return page[0] == 0 && std::memcmp(page.data(), page.data() + 1, page.size() - 1) == 0;
+}
 
 // An exit as words: its kind, then the fields of its payload in the order of their declaration.
 class ExitWords {
@@ -133,7 +139,12 @@ void RunDigests::add_memory(const GuestMemory& memory) {
     for (const MemoryRegion& region : memory.regions()) {
         const std::array<uint64_t, 2> header = {region.first.value(), region.size};
         for (Hasher* hasher : {&architecture_, &time_}) hasher->add(header);
-        architecture_.add(std::span<const uint8_t>(region.bytes, region.size));
+        for_each_touched_page({region.bytes, region.size}, [&](std::span<const uint8_t> page) {
+            if (is_zero(page)) return;
+            const auto offset = static_cast<uint64_t>(page.data() - region.bytes);
+            architecture_.add(std::array<uint64_t, 1>{region.first.value() + offset});
+            architecture_.add(page);
+        });
     }
     const std::array<uint64_t, 1> content = {architecture_.value()};
     time_.add(content);

@@ -20,8 +20,9 @@ struct Counts {
 
 class CountedGuest {
   public:
-    explicit CountedGuest(std::span<const uint8_t> code, VcpuGuest::Change change = nullptr)
-        : guest_(code, change, &vmx_) {}
+    explicit CountedGuest(std::span<const uint8_t> code, VcpuGuest::Change change = nullptr,
+                          uint64_t flush_seed = 0)
+        : guest_(code, change, &vmx_, flush_seed) {}
 
     VcpuGuest& operator*() { return guest_; }
     VcpuGuest* operator->() { return &guest_; }

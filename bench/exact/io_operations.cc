@@ -21,7 +21,7 @@ void string_output(CountedGuest& guest) {
 // Busy once for each byte.
 void port_device(CountedGuest& guest) {
     for (int byte = 0; byte < 4; ++byte) {
-        for (const uint64_t status : {0x00, 0x60}) {
+        for (const uint64_t status : {uint64_t{0}, uint64_t{0x60}}) {
             guest->run_to<VmExit::IoRead>();
             VTLESS_CHECK(guest->backend().complete_io_read(status));
         }

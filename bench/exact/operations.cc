@@ -21,8 +21,8 @@ const std::vector<Operation>& operations() {
     return all;
 }
 
-std::unique_ptr<CountedGuest> guest_of(const Operation& operation) {
-    auto guest = std::make_unique<CountedGuest>(operation.code, operation.configure);
+std::unique_ptr<CountedGuest> guest_of(const Operation& operation, uint64_t flush_seed) {
+    auto guest = std::make_unique<CountedGuest>(operation.code, operation.configure, flush_seed);
     if (operation.prepare != nullptr) operation.prepare(*guest);
     return guest;
 }

@@ -34,7 +34,7 @@ state_operations();  // what exits sometimes, or never: CR, DR, XSAVE, VMCS shad
 // All of them.
 const std::vector<Operation>& operations();
 
-std::unique_ptr<CountedGuest> guest_of(const Operation& operation);
+std::unique_ptr<CountedGuest> guest_of(const Operation& operation, uint64_t flush_seed = 0);
 // Counters of an operation in the long run: the first few, which also fill TLBs and translate code, are not
 // counted. `also` is done after each.
 std::map<std::string, double> count(const Operation& operation, CountedGuest& guest,

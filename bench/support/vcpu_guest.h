@@ -23,10 +23,11 @@ class VcpuGuest {
 
     using Change = void (*)(vmx::SetupConfig&);
 
-    // With a change of the usual configuration, and counted, if these are not null.
+    // With a change of the usual configuration, and counted, if these are not null; with a seed that is not 0
+    // the engine's own TLB is flushed at pseudo-random moments.
     explicit VcpuGuest(std::span<const uint8_t> code, Change change = nullptr,
-                       sim::VmxCounts* counts = nullptr)
-        : memory_(code), processor_(create_processor(memory_.host(), counts)) {
+                       sim::VmxCounts* counts = nullptr, uint64_t flush_seed = 0)
+        : memory_(code), processor_(create_processor(memory_.host(), counts, flush_seed)) {
         VTLESS_CHECK(per_cpu_.init(0, {processor_.get()}));
         VTLESS_CHECK(per_cpu_.hardware_enable());
         vcpu_ = std::make_unique<VCpu<Backend>>(
@@ -61,8 +62,9 @@ class VcpuGuest {
 
   private:
     static std::unique_ptr<sim::VmxProcessor> create_processor(sim::HostMemory& memory,
-                                                               sim::VmxCounts* counts) {
+                                                               sim::VmxCounts* counts, uint64_t flush_seed) {
         sim::VmxProcessorConfig config;
+        config.engine.flush_seed = flush_seed;
         config.counts = counts;
         return sim::VmxProcessor::create(memory, config).value();
     }

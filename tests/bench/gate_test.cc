@@ -44,6 +44,17 @@ TEST(Gate, EveryOperationCountsTheSameAgain) {
     }
 }
 
+// The engine's own TLB is no part of the processor.
+TEST(Gate, RandomTlbFlushesChangeNoCounter) {
+    for (const Operation& each : operations()) {
+        const auto guest = guest_of(each, 7);
+        lab::BenchResult flushed;
+        flushed.rows[std::string("exact/") + each.name] = {count(each, *guest), {}};
+        const auto comparison = lab::compare(result_of(each.name), flushed);
+        EXPECT_TRUE(comparison.equal()) << lab::text(comparison);
+    }
+}
+
 // In each preset: optimisation level, compiler and sanitizers make no difference.
 TEST(Gate, EveryOperationCountsWhatTheBaselineSays) {
     const auto baseline = lab::read_bench_result(VTLESS_BASELINE);
