@@ -57,7 +57,7 @@ TEST(TouchedPages, AreAtLeastThoseThatAreNotZero) {
     size_t found = 0;
     for_each_touched_page({memory.base(), kSize}, [&](std::span<const uint8_t> page) {
         const auto at = static_cast<size_t>(page.data() - memory.base());
-        if (at == 4096u * 3 || at == kSize - 4096) ++found;
+        if (at == 3 * size_t{4096} || at == kSize - 4096) ++found;
     });
     EXPECT_EQ(found, 2u);
 }
