@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/profile_cycles.h"
 #include "cli/sanitize.h"
 #include "cli/timing_option.h"
 #include "vmm/cpu_profile.h"
@@ -24,6 +25,7 @@ struct MachineOptions {
     std::string cpu = "default";
     TimingOptions timing;
     SanitizeOptions sanitize;
+    ProfileCyclesOptions profile_cycles;
 };
 
 vmm::Result<vmm::RootMachineConfig> configure(MachineOptions& options) {
@@ -44,6 +46,8 @@ vmm::Result<vmm::RootMachineConfig> configure(MachineOptions& options) {
     if (auto done = take_timing(options.timing, config.processor.engine); !done)
         return Unexpected(done.error());
     if (auto done = options.sanitize.attach(config.processor); !done) return Unexpected(done.error());
+    if (auto done = options.profile_cycles.attach(config.processor.engine); !done)
+        return Unexpected(done.error());
     return config;
 }
 
@@ -62,6 +66,10 @@ int run(MachineOptions& options) {
     }
     fmt::print(stderr, "vtless: {}; {} VM entries, {} cycles\n{}", result->text, result->entries,
                result->cycles, result->state);
+    if (const auto written = options.profile_cycles.finish(); !written) {
+        fmt::print(stderr, "vtless: {}\n", written.error().message);
+        return kBadInput;
+    }
     return options.sanitize.finish(status_of(*result));
 }
 
@@ -96,6 +104,7 @@ Command add_machine_command(CLI::App& app) {
         ->type_name("FILE|-")
         ->capture_default_str();
     options->sanitize.add_to(app);
+    options->profile_cycles.add_to(app);
     app.footer(kFooter);
     return [options] { return run(*options); };
 }

@@ -193,6 +193,7 @@ Result<RootMachineResult> run_root_machine(const RootMachineConfig& config) {
     if (config.max_cycles != ~uint64_t{0}) code.set_limit(config.max_cycles);
     Ports ports(std::move(*output));
     RootMachineResult result = run(**processor, code, ports);
+    (*processor)->settle_profile();
     if (auto written = ports.characters.finish(); !written) return Unexpected(written.error());
     return result;
 }

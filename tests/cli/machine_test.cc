@@ -2,6 +2,8 @@
 // vtless machine, as users call it. What images can do is in tests/vmm/root_machine_test.cc and tests/probe.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "tests/cli/command.h"
 #include "tests/vmm/temporary_file.h"
 
@@ -54,6 +56,20 @@ TEST(Machine, CyclesEndALoop) {
     const auto result = run_rom(kLoop, {"--max-cycles", "100000"});
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_TRUE(contains(result.err, "100000")) << result.err;
+}
+
+TEST(Machine, ProfilesWhatTheImageTakes) {
+    const auto result = run_rom(kLoop, {"--max-cycles", "100000", "--profile-cycles", "folded"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    const uint64_t cycles = std::stoull(result.err.substr(result.err.find("entries, ") + 9));
+    uint64_t ticks = 0;
+    std::istringstream lines(result.out);
+    for (std::string line; std::getline(lines, line);) {
+        EXPECT_TRUE(line.starts_with("handler;(start) ") || line.starts_with("walk;(start) ")) << line;
+        ticks += std::stoull(line.substr(line.rfind(' ') + 1));
+    }
+    EXPECT_EQ(ticks / 16, cycles) << result.out;
+    EXPECT_EQ(run_rom(kLoop, {"--profile-cycles", "svg"}).status, 2);
 }
 
 TEST(Machine, ATripleFaultShowsTheState) {
