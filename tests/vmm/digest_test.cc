@@ -74,9 +74,9 @@ TEST(TouchedPages, NeedNotBeWholePages) {
     }
 }
 
-// Four million pages, of which hardly any is touched by whoever looks for them.
+// A quarter of a million pages, of which hardly any is touched by whoever looks for them.
 TEST(TouchedPages, UntouchedMemoryStaysSo) {
-    constexpr uint64_t kLarge = uint64_t{16} << 30;
+    constexpr uint64_t kLarge = uint64_t{1} << 30;
     sim::HostMemory memory = sim::HostMemory::create(kLarge).value();
     memory.base()[kLarge / 2] = 1;
     if (access("/proc/self/pagemap", R_OK) != 0)
