@@ -154,7 +154,7 @@ const StoppedInstruction& Engine::instruction() {
 
 // --------------------------------------------------------------------------------------------------- run
 
-const Stop& Engine::run(Extent extent) {
+inline const Stop& Engine::run_until_stop(Extent extent) {
     stop_after_step_ = extent == Extent::OneInstruction;
     begun_ = false;
     if (stop_after_step_) [[unlikely]] {
@@ -185,6 +185,10 @@ const Stop& Engine::run(Extent extent) {
         leave_stepping();
     return stop_;
 }
+
+const Stop& Engine::run(Extent extent) { return run_until_stop(extent); }
+
+const Stop& Engine::run_guest() { return run_until_stop(Extent::UntilStop); }
 
 const Stop& Engine::run_with_page(Gva linear_page, Hpa page) {
     lent_to_ = linear_page.value();
@@ -235,8 +239,7 @@ void Engine::request_exit() {
     limit_.store(0);
 }
 
-void Engine::set_optional_stops(const OptionalStops& stops) {
-    if (stops == optional_stops_) return;
+void Engine::change_optional_stops(OptionalStops stops) {
     optional_stops_ = stops;
     const uint64_t intercepts = intercept_masks(stops).instructions;
     std::memcpy(edit_state().image() + layout::kIntercepts, &intercepts, sizeof intercepts);

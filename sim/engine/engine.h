@@ -49,16 +49,17 @@ struct EngineConfig {
 
 // Stops that can be done without: running the instruction natively is right then, and cheaper.
 struct OptionalStops {
-    bool pause = false;
-    bool descriptor_tables = false;  // LGDT LIDT LLDT SGDT SIDT SLDT STR
-    bool iret = false;
-    bool rdtsc = true;   // off: RDTSC gives cycles() + the offset of set_tsc_offset, whatever CR4.TSD says
-    bool rdtscp = true;  // on: RDTSC stops as well
+    static constexpr uint8_t kPause = 1;
+    static constexpr uint8_t kDescriptorTables = 2;  // LGDT LIDT LLDT SGDT SIDT SLDT STR
+    static constexpr uint8_t kIret = 4;
+    static constexpr uint8_t kRdtsc =
+        8;  // off: it gives cycles() + the offset of set_tsc_offset, whatever CR4.TSD says
+    static constexpr uint8_t kRdtscp = 16;  // on: RDTSC stops as well
 
-    friend constexpr bool operator==(const OptionalStops& a, const OptionalStops& b) {
-        using Bytes = std::array<uint8_t, 5>;
-        return std::bit_cast<Bytes>(a) == std::bit_cast<Bytes>(b);  // in two words, not five branches
-    }
+    uint8_t which = kRdtsc | kRdtscp;
+
+    constexpr bool has(uint8_t any) const { return (which & any) != 0; }
+    friend constexpr bool operator==(OptionalStops, OptionalStops) = default;
 };
 
 // Everything that a guest can observe here, cycles and instruction counts included, is a function of the
@@ -83,6 +84,9 @@ class Engine {
     const Stop& run(Extent extent = Extent::UntilStop);
     // The same, and a profile is told.
     const Stop& run_profiled(Extent extent);
+    // run(UntilStop) for the one who runs guests all the time: with a single caller it becomes a part of it,
+    // and a frame less between Unicorn, whose exits are a longjmp, and whoever asked is 5 ns less.
+    const Stop& run_guest();
     // OneInstruction, whose accesses to data in this page, which is the APIC-access page, go to another. If
     // they lead to neither an EPT violation nor a page fault, that is.
     const Stop& run_with_page(Gva linear_page, Hpa page);
@@ -106,7 +110,10 @@ class Engine {
     }
     void set_rip(uint64_t value);
     uint64_t rflags() const { return state_.rflags(); }
-    unsigned cpl() const;
+    unsigned cpl() const {
+        if (!state_.protected_mode()) return 0;
+        return state_.v8086() ? 3 : state_.cpl();
+    }
     uint64_t tsc_aux() const { return image_loaded_ ? state_.tsc_aux() : tsc_aux_; }
     // All of the state, in place. After edit_state() the next run brings the mode flags of the translator in
     // line with it. Registers set above are seen here, and vice versa.
@@ -150,7 +157,10 @@ class Engine {
     }
     // run() stops at the first instruction boundary where RFLAGS.IF is set and no shadow holds events off.
     void stop_when_interruptible(bool on) { want_interruptible_ = on; }
-    void set_optional_stops(const OptionalStops& stops);
+    void set_optional_stops(OptionalStops stops) {
+        if (stops != optional_stops_) [[unlikely]]
+            change_optional_stops(stops);
+    }
     void set_tsc_offset(uint64_t offset) { tsc_offset_ = offset; }
     // Whether code of this page of RAM is kept translated: writes to it have to be noted.
     bool has_code(Hpa page) const { return pages_.has_code(page); }
@@ -204,6 +214,7 @@ class Engine {
 
     // engine.cc
     Expected<void, std::string> open();
+    [[gnu::always_inline]] const Stop& run_until_stop(Extent extent);
     void load_image() const;
     void prepare_run();
     void sync_translation();
@@ -213,6 +224,7 @@ class Engine {
     void drop_translations(Hpa first, uint64_t bytes);
     void drop_pending_code();
     void update_limit();
+    void change_optional_stops(OptionalStops stops);
     void shuffle_tlb();
     static void on_host_write(void* self, Hpa first, uint64_t bytes);
 

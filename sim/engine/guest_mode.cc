@@ -270,7 +270,7 @@ class Probe {
 }  // namespace
 
 // Bits of the two instruction-intercept words, numbered from SVM exit code 0x60.
-InterceptMasks intercept_masks(const OptionalStops& optional) {
+InterceptMasks intercept_masks(OptionalStops optional) {
     constexpr auto mask = [](std::initializer_list<unsigned> codes) {
         uint64_t bits = 0;
         for (const unsigned code : codes) bits |= uint64_t{1} << (code - 0x60);
@@ -280,10 +280,11 @@ InterceptMasks intercept_masks(const OptionalStops& optional) {
     uint64_t instructions = mask({0x6d, 0x6f, 0x72, 0x73, 0x75, 0x76, 0x78, 0x79, 0x7a, 0x7c, 0x7f,
                                   0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x88, 0x89, 0x8a, 0x8b});
     // Unicorn's RDTSCP looks at the bit of RDTSC, and at none of its own.
-    if (optional.rdtsc || optional.rdtscp) instructions |= mask({0x6e});
-    if (optional.pause) instructions |= mask({0x77});
-    if (optional.iret) instructions |= mask({0x74});
-    if (optional.descriptor_tables) instructions |= mask({0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x6c});
+    if (optional.has(OptionalStops::kRdtsc | OptionalStops::kRdtscp)) instructions |= mask({0x6e});
+    if (optional.has(OptionalStops::kPause)) instructions |= mask({0x77});
+    if (optional.has(OptionalStops::kIret)) instructions |= mask({0x74});
+    if (optional.has(OptionalStops::kDescriptorTables))
+        instructions |= mask({0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x6c});
     constexpr uint16_t kCr0Cr3Cr4Cr8 = 1u << 0 | 1u << 3 | 1u << 4 | 1u << 8;
     return {instructions, kCr0Cr3Cr4Cr8, kCr0Cr3Cr4Cr8};
 }

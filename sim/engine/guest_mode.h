@@ -20,7 +20,7 @@ struct InterceptMasks {
     uint16_t cr_read;
     uint16_t cr_write;
 };
-InterceptMasks intercept_masks(const OptionalStops& optional);
+InterceptMasks intercept_masks(OptionalStops optional);
 
 // `pages` are mapped at kEnginePages, and the fill hook maps them at the same linear address. `stop_code` is
 // where the intercept hook leaves its number. Afterwards the image is a clean real-mode processor's.

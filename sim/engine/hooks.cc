@@ -36,11 +36,6 @@ void Engine::stop_now(Event event) {
 
 // ------------------------------------------------------------------------------------------- translation
 
-unsigned Engine::cpl() const {
-    if (!state_.protected_mode()) return 0;
-    return state_.v8086() ? 3 : state_.cpl();
-}
-
 Access Engine::access_for(AccessType type) const {
     Access access{type, cpl() == 3, false, false};
     if (!access.user && (mmu_->paging().cr4 & x86::cr4::SMAP)) {

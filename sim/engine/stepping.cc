@@ -77,7 +77,7 @@ FlagInstruction flag_instruction(Instruction id) {
 // True when stop_ is to be returned.
 bool Engine::emulate_flag_instruction() {
     const StoppedInstruction found = instruction();
-    if (found.id == Instruction::IRET && optional_stops_.iret) return false;
+    if (found.id == Instruction::IRET && optional_stops_.has(OptionalStops::kIret)) return false;
     const FlagInstruction emulated = flag_instruction(found.id);
     if (emulated.execute == nullptr) return false;
     const bool traps = guest_tf_;

@@ -65,35 +65,39 @@ inline Engine::Extent NonRoot::extent() const {
 }
 
 Next NonRoot::advance() {
+    uint64_t deadline = Engine::kNever;
     if (events_possible()) [[unlikely]] {
         if (take_events() == Next::Exit) return Next::Exit;
         if (monitor_trap_) return Next::Run;  // a handler was entered: the exit comes before all else
         if (state_.activity != x86::ActivityState::ACTIVE) return wait_for_event();
+        deadline = next_deadline();
+        if (deadline != HostEvents::kNever) deadline -= parts_.root.tsc_offset;
     }
-    prepare_run();
-    if (plan_.runs_closely || breakpoints_enabled() || engine().watching()) [[unlikely]]
+    prepare_run(deadline);
+    if (plan_.runs_closely || breakpoints_enabled() || engine().watching() ||
+        extent() == Engine::Extent::OneInstruction) [[unlikely]]
         return run_closely();
-    return dispatch(engine().run(extent()));
+    return dispatch(engine().run_guest());
 }
 
-// Where somebody looks at each instruction, or at each run.
+// Where somebody looks at each instruction, or at each run, or waits for the next one.
 Next NonRoot::run_closely() {
     if (plan_.monitor_trap_flag || breakpoints_enabled() || engine().watching()) return step_traced();
     return dispatch(engine().run_profiled(extent()));
 }
 
-void NonRoot::prepare_run() {
+// The deadline is one of engine cycles, without that of a requested exit.
+void NonRoot::prepare_run(uint64_t deadline) {
     const bool held_interrupt = plan_.takes_interrupts && parts_.events.interrupt_pending();
     engine().stop_when_interruptible(plan_.interrupt_window || held_interrupt || virtual_interrupt_);
     const bool tsd = (parts_.mmu.paging().cr4 & x86::cr4::TSD) != 0;
     if (tsd != plan_.time_stamp_disabled) [[unlikely]]
         plan_stops(tsd);
     engine().set_optional_stops(plan_.stops);  // another's code may have run in the engine
-    engine().set_tsc_offset(guest_tsc() - engine().cycles());
-    const uint64_t deadline = next_deadline();
-    const uint64_t cycles =
-        deadline == HostEvents::kNever ? Engine::kNever : deadline - parts_.root.tsc_offset;
-    engine().set_deadline(std::min(cycles, parts_.events.request_at()));
+    // Scaled it stops, and needs none.
+    const bool offset = vmcs_->primary().has(x86::PrimaryControls::USE_TSC_OFFSETTING);
+    engine().set_tsc_offset(parts_.root.tsc_offset + (offset ? vmcs_->get(F::TSC_OFFSET) : 0));
+    engine().set_deadline(std::min(deadline, parts_.events.request_at()));
 }
 
 void NonRoot::plan_stops(bool time_stamp_disabled) {
@@ -102,10 +106,14 @@ void NonRoot::plan_stops(bool time_stamp_disabled) {
     const bool rdtsc =
         time_stamp_disabled || primary.has(x86::PrimaryControls::RDTSC_EXITING) || scales_tsc();
     plan_.time_stamp_disabled = time_stamp_disabled;
-    plan_.stops = {primary.has(x86::PrimaryControls::PAUSE_EXITING) ||
-                       secondary.has(x86::SecondaryControls::PAUSE_LOOP_EXITING),
-                   secondary.has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING), true, rdtsc,
-                   rdtsc || !secondary.has(x86::SecondaryControls::ENABLE_RDTSCP)};
+    using S = OptionalStops;
+    const auto when = [](bool on, uint8_t stop) { return on ? stop : uint8_t{0}; };
+    const bool pause = primary.has(x86::PrimaryControls::PAUSE_EXITING) ||
+                       secondary.has(x86::SecondaryControls::PAUSE_LOOP_EXITING);
+    const bool tables = secondary.has(x86::SecondaryControls::DESCRIPTOR_TABLE_EXITING);
+    const bool rdtscp = rdtsc || !secondary.has(x86::SecondaryControls::ENABLE_RDTSCP);
+    plan_.stops.which = static_cast<uint8_t>(when(pause, S::kPause) | when(tables, S::kDescriptorTables) |
+                                             S::kIret | when(rdtsc, S::kRdtsc) | when(rdtscp, S::kRdtscp));
 }
 
 uint64_t NonRoot::next_deadline() const {

@@ -83,7 +83,7 @@ class NonRoot {
     void plan(Vmcs& vmcs);
     void hold_single_step();
     void note_iteration();
-    void prepare_run();
+    void prepare_run(uint64_t deadline);
     void plan_stops(bool time_stamp_disabled);
     Next exit_with(x86::ExitReason reason, uint64_t qualification = 0);
     Next exit_for(const StoppedInstruction& instruction, x86::ExitReason reason, uint64_t qualification = 0);

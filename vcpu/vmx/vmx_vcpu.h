@@ -68,7 +68,7 @@ class VmxVCpu {
     Result<void> setup(const SetupConfig& config);
 
     // Until something is for the caller; see VmExit and max_reentries.
-    Result<VmExit> run() {
+    [[gnu::always_inline]] Result<VmExit> run() {
         Result<VmExit> exit = step();
         for (uint32_t left = core_.config.max_reentries; left != 0 && is_handled(exit); --left)
             exit = step_again();

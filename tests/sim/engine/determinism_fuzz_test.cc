@@ -93,9 +93,7 @@ std::vector<std::string> story(Guest guest, const std::string& image, const Dist
             m.engine().edit_state().set_segment_base(static_cast<x86::SegmentRegister>(i), kCode);
     }
     for (uint64_t i = 0; i < kSize; ++i) m.put(kCode + i, static_cast<uint8_t>(image[i]));
-    OptionalStops stops;
-    stops.iret = true;
-    m.engine().set_optional_stops(stops);
+    m.engine().set_optional_stops({OptionalStops::kIret | OptionalStops::kRdtsc | OptionalStops::kRdtscp});
     std::vector<std::string> result;
     stir(m, guest, 0);
     std::mt19937_64 random(disturbance.flush_seed + disturbance.quantum);

@@ -343,9 +343,7 @@ TEST(Engine, ABlockThatIsRewrittenInPlaceIsLeftAndCountedAsIfItWereNew) {
 
 TEST(Engine, TimeStampsInABlockThatIsLeftAreExactEachTime) {
     GuestMachine m;
-    OptionalStops stops;
-    stops.rdtsc = stops.rdtscp = false;
-    m.engine().set_optional_stops(stops);
+    m.engine().set_optional_stops({0});
     m.code(kCode, {0x90, 0x0f, 0x31, 0x89, 0xc3, 0x90, 0x0f, 0x31, 0x0f, 0xa2});
     for (int round = 0; round < 4; ++round) {
         m.long_mode();
