@@ -14,6 +14,7 @@ struct Row {
     Target target;
     double floor = 0;
     double measured = 0;
+    std::string part;  // of several that the table has in one row
 
     double ratio() const { return measured / floor; }
     bool met() const {
@@ -59,19 +60,25 @@ std::vector<Row>& rows() {
     return all;
 }
 
-Row* find(const std::string& what) {
-    const auto same =
-        std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.what == what; });
-    return same == rows().end() ? nullptr : &*same;
-}
-
 // Google Benchmark runs a function several times to find its number of iterations; the last run counts.
 void keep(const Row& row) {
-    if (Row* known = find(row.what)) {
+    const auto known = std::find_if(rows().begin(), rows().end(), [&](const Row& each) {
+        return each.what == row.what && each.part == row.part;
+    });
+    if (known != rows().end()) {
         *known = row;
     } else {
         rows().push_back(row);
     }
+}
+
+// No other part of the same row is further from its floor.
+bool is_worst_part(const Row& row) {
+    const auto more = [](const Row& each) { return each.measured - each.floor; };
+    return std::none_of(rows().begin(), rows().end(), [&](const Row& other) {
+        if (other.what != row.what || &other == &row) return false;
+        return more(other) > more(row) || (more(other) == more(row) && &other < &row);
+    });
 }
 
 }  // namespace
@@ -79,7 +86,7 @@ void keep(const Row& row) {
 void versus(benchmark::State& state, const std::string& what, Target target,
             const std::vector<Contest>& contests) {
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
-    Row row{what, target, kInfinity, kInfinity};
+    Row row{what, target, kInfinity, kInfinity, {}};
     size_t next = 0;
     const auto round = [&] {
         const Contest& contest = contests[next++ % contests.size()];
@@ -97,23 +104,18 @@ void versus(benchmark::State& state, const std::string& what, Target target,
 }
 
 void record(const std::string& what, Target target, double floor_ns, double measured_ns) {
-    keep({what, target, floor_ns, measured_ns});
+    keep({what, target, floor_ns, measured_ns, {}});
 }
 
-void record_worst(const std::string& what, Target target, double floor_ns, double measured_ns) {
-    const Row row{what, target, floor_ns, measured_ns};
-    Row* known = find(what);
-    if (known == nullptr) {
-        rows().push_back(row);
-    } else if (row.measured - row.floor > known->measured - known->floor) {
-        *known = row;
-    }
+void record_part(const std::string& what, const std::string& part, Target target, const Measured& measured) {
+    keep({what, target, measured.floor_ns, measured.ns, part});
 }
 
 std::string summary() {
     std::string text = fmt::format("{:<58} {:>9} {:>9} {:>12} {:>14}  {}\n", "what", "floor ns", "ns",
                                    "reached", "target", "");
     for (const Row& row : rows()) {
+        if (!is_worst_part(row)) continue;
         text += fmt::format("{:<58} {:>9.2f} {:>9.2f} {:>12} {:>14}  {}\n", row.what, row.floor, row.measured,
                             row.reached(), row.goal(), row.met() ? "met" : "MISSED");
     }

@@ -49,9 +49,14 @@ double ns_per(uint64_t units, F&& run) {
 void versus(benchmark::State& state, const std::string& what, Target target,
             const std::vector<Contest>& contests);
 
-// Rows that were measured otherwise. Of rows of one name the last stays, or the one furthest from its floor.
+// Rows that were measured otherwise. Of rows of one name the last stays; of parts of one the table shows that
+// which is furthest from its floor.
 void record(const std::string& what, Target target, double floor_ns, double measured_ns);
-void record_worst(const std::string& what, Target target, double floor_ns, double measured_ns);
+struct Measured {
+    double floor_ns;
+    double ns;
+};
+void record_part(const std::string& what, const std::string& part, Target target, const Measured& measured);
 
 // The rows so far, as a table.
 std::string summary();
